@@ -1,0 +1,77 @@
+"""A stored response (RFC 9111 §3), and the policy a route adds to what the origin says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from gateway.messages import Splice
+
+
+class Times(NamedTuple):
+    """When an exchange began and its response was received, in steady seconds, and what the wall clock said then.
+
+    Dates of the origin are held against `wall`: the steady clock may have begun with a wall clock that was wrong.
+    """
+
+    began: float
+    received: float
+    wall: float
+
+
+@dataclass(slots=True, frozen=True)
+class Terms:
+    """What the origin says of reuse, distilled from its fields once; durations in seconds.
+
+    `lifetime` is the explicit freshness lifetime (§4.2.1: s-maxage, max-age, Expires), None where there is none.
+    """
+
+    lifetime: float | None = None
+    no_cache: bool = False
+    must_revalidate: bool = False
+    stale_while_revalidate: float | None = None
+    stale_if_error: float | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Policy:
+    """What a route's `cache` adds to the origin's terms; durations in seconds.
+
+    `ttl` None: the origin's fields alone decide. `override_origin`: `ttl` wins over the origin's fields, no-store and
+    private included.
+    """
+
+    ttl: float | None = None
+    ttl_by_status: Mapping[int, float] = field(default_factory=dict)
+    override_origin: bool = False
+    stale_while_revalidate: float = 0.0
+    stale_if_error: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class StoredResponse:
+    """One stored response; times are steady seconds since the epoch (`ports.Clock.steady`).
+
+    `head` is its field section as bytes ready to be sent: `Name: value\\r\\n` lines of the end-to-end fields, without
+    Content-Length and Age, which the answer adds, as it adds the gateway's own Cache-Status and Via. `selecting` holds
+    the selecting header fields (§4.1): lower-case field name and normalised value of the request it answered, sorted
+    by name, "" where the field was absent. `began` and `received` are RFC 9111's request_time and response_time,
+    `initial_age` its corrected_initial_age (§4.2.3). `groups` are outdated together by a refresh; `outdated` is set by
+    one. `forced` says that a force refresh fetched it.
+    """
+
+    key: str
+    status: int
+    reason: str
+    head: bytes
+    body: bytes
+    terms: Terms
+    selecting: tuple[tuple[str, str], ...]
+    etag: str | None
+    last_modified: str | None
+    began: float
+    received: float
+    initial_age: float
+    groups: tuple[str, ...] = ()
+    forced: bool = False
+    outdated: bool = False
+    splice: Splice | None = None
