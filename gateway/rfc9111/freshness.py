@@ -1,0 +1,75 @@
+"""Freshness lifetime and age (RFC 9111 §4.2), and for how long a stale response may be served (RFC 5861).
+
+All of it is computed at request time, so that a changed policy acts on what is already stored.
+"""
+
+from math import floor
+
+from gateway.messages import Fields
+from gateway.rfc9111.dates import parse_date
+from gateway.rfc9111.directives import delta_seconds, members
+from gateway.rfc9111.stored import Policy, StoredResponse, Terms, Times
+
+TTL_STATUSES = frozenset({200, 203, 301, 308})
+
+
+def configured_ttl(status: int, policy: Policy) -> float | None:
+    """Seconds that the route gives a response of `status`, the more specific setting first; None for none."""
+    ttl = policy.ttl_by_status.get(status)
+    return policy.ttl if ttl is None and status in TTL_STATUSES else ttl
+
+
+def overriding(status: int, policy: Policy) -> bool:
+    """Whether the route overrules the origin's fields: only where it has a lifetime to put in their place."""
+    return policy.override_origin and configured_ttl(status, policy) is not None
+
+
+def lifetime(terms: Terms, status: int, policy: Policy) -> float | None:
+    """The freshness lifetime in seconds (§4.2.1), None where neither the origin nor the route gives one."""
+    if policy.override_origin or terms.lifetime is None:
+        ttl = configured_ttl(status, policy)
+        return terms.lifetime if ttl is None else ttl
+    return terms.lifetime
+
+
+def initial_age(fields: Fields, times: Times) -> float:
+    """corrected_initial_age in seconds (§4.2.3)."""
+    date = parse_date(fields.get("Date", ""), times.wall)
+    # Date tells whole seconds only: what is left of the second it was made in is no age.
+    apparent_age = 0.0 if date is None else max(0.0, floor(times.wall) - date)
+    return max(apparent_age, _age_value(fields) + times.received - times.began)
+
+
+def _age_value(fields: Fields) -> float:
+    """The Age field's first member; what is no number counts as no Age (§5.1)."""
+    first = next((member for line in fields.getall("Age", ()) for member in members(line)), None)
+    return delta_seconds(first) or 0.0
+
+
+def current_age(stored: StoredResponse, now: float) -> float:
+    """Seconds since the origin made or validated the response (§4.2.3); `now` in steady seconds."""
+    # A steady clock begins anew with each process, and may begin behind what another process stored.
+    return stored.initial_age + max(0.0, now - stored.received)
+
+
+def needs_validation(terms: Terms, status: int, policy: Policy, ttl: float) -> bool:
+    """Whether the origin forbids any use without validation, `ttl` seconds before the response turns stale (§4.2.4)."""
+    return (terms.no_cache or (terms.must_revalidate and ttl <= 0)) and not overriding(status, policy)
+
+
+def stale_while_revalidate(terms: Terms, status: int, policy: Policy) -> float:
+    """Seconds of staleness bridged while a background fetch runs (RFC 5861 §3); 0 where that is forbidden."""
+    return _allowance(terms, status, policy, terms.stale_while_revalidate, policy.stale_while_revalidate)
+
+
+def stale_if_error(terms: Terms, status: int, policy: Policy) -> float:
+    """Seconds of staleness bridged when the upstream fails (RFC 5861 §4); 0 where that is forbidden."""
+    return _allowance(terms, status, policy, terms.stale_if_error, policy.stale_if_error)
+
+
+def _allowance(terms: Terms, status: int, policy: Policy, origins: float | None, routes: float) -> float:
+    if overriding(status, policy):
+        return routes
+    if terms.no_cache or terms.must_revalidate:
+        return 0.0
+    return routes if origins is None else origins

@@ -1,0 +1,211 @@
+"""Which responses are stored, and as what (RFC 9111 §3)."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import Enum
+
+from multidict import CIMultiDict
+
+from gateway.messages import HOP_BY_HOP, Fields, nominated
+from gateway.rfc9111.dates import format_date
+from gateway.rfc9111.directives import Directives, directives, members, unqualified, withheld
+from gateway.rfc9111.freshness import (
+    initial_age,
+    lifetime,
+    needs_validation,
+    overriding,
+    stale_if_error,
+    stale_while_revalidate,
+)
+from gateway.rfc9111.selecting import selecting
+from gateway.rfc9111.stored import Policy, StoredResponse, Times
+from gateway.rfc9111.terms import terms
+
+# RFC 9110 §15.1 without 206, which this cache does not store.
+HEURISTICALLY_CACHEABLE = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
+# The status codes whose caching requirements are met here (§5.2.2.3): RFC 9110 §15's final ones but 206 and 304.
+UNDERSTOOD = frozenset(
+    {*range(200, 206), *range(300, 304), 305, 307, 308, *range(400, 418), 421, 422, 426, *range(500, 506)}
+)
+
+# Cache-Control directives that let a shared cache reuse the response to a request with Authorization (§3.5).
+_SHARED = frozenset({"must-revalidate", "public", "s-maxage"})
+
+# Of the connection or the exchange, not of the response (§3.1, RFC 9110 §7.6.1), or made anew for each answer. What
+# earlier recipients say in Via and Cache-Status is kept (RFC 9110 §7.6.3, RFC 9211 §2).
+_NOT_KEPT = HOP_BY_HOP | {"age", "content-length", "set-cookie"}
+
+
+class Unstorable(Enum):
+    """Why a response is not stored: its name labels the metric, `detail` words the Cache-Status.
+
+    `personal` answers belong to the request that fetched them and to no other that waited for the same fetch.
+    """
+
+    no_store = ("the response says no-store", True)
+    private = ("the response says private", True)
+    set_cookie = ("the response sets a cookie", True)
+    vary_star = ("the response varies on everything", True)
+    authorization = ("the request was authorized and the response is not marked as shared", True)
+    partial = ("the response answers a range of its request", True)
+    not_modified = ("the response answers a condition of its request", True)
+    method = ("only responses to GET are stored", False)
+    status = ("the status code is not understood", False)
+    no_lifetime = ("the response has no freshness lifetime", False)
+    too_large = ("the response is larger than what the route stores", False)
+
+    def __init__(self, detail: str, personal: bool) -> None:
+        self.detail = detail
+        self.personal = personal
+
+
+@dataclass(slots=True, frozen=True)
+class Storable:
+    """The response may be stored."""
+
+
+@dataclass(slots=True, frozen=True)
+class NotStored:
+    """The response must not be stored, or is not worth it."""
+
+    reason: Unstorable
+
+    @property
+    def personal(self) -> bool:
+        """Whether nobody but the request that fetched it may be given the response."""
+        return self.reason.personal
+
+
+# What the request's Range and preconditions led to (RFC 9110 §13.1, §14.2), which are not in its cache key.
+_OF_THE_CONDITION = {
+    206: Unstorable.partial,
+    304: Unstorable.not_modified,
+    412: Unstorable.not_modified,
+    416: Unstorable.partial,
+}
+
+Storability = Storable | NotStored
+_STORABLE = Storable()
+
+
+def storability(
+    method: str, status: int, fields: Fields, policy: Policy, *, authorized: bool, public: bool, now: float
+) -> Storability:
+    """Whether the response to a request with `method` may and should be stored.
+
+    `authorized`: the request carried Authorization, which bars sharing on a `public` route (§3.5); elsewhere the
+    account's scope in the cache key governs. `now`, in seconds since the epoch, dates a response without Date. The
+    size is the caller's to judge (`Unstorable.too_large`).
+    """
+    found = directives(fields.getall("Cache-Control", ()))
+    reason = _personal(status, fields, found, overriding(status, policy), authorized and public) or _general(
+        method, status, fields, found, policy, now
+    )
+    return _STORABLE if reason is None else NotStored(reason)
+
+
+def _personal(status: int, fields: Fields, found: Directives, override: bool, authorized: bool) -> Unstorable | None:
+    if not override and "no-store" in found and not ("must-understand" in found and status in UNDERSTOOD):
+        return Unstorable.no_store
+    if not override and unqualified(found, "private"):
+        return Unstorable.private
+    if "Set-Cookie" in fields and "set-cookie" not in withheld(found):
+        return Unstorable.set_cookie
+    if "*" in _listed(fields, "Vary"):
+        return Unstorable.vary_star
+    if authorized and _SHARED.isdisjoint(found):
+        return Unstorable.authorization
+    return _OF_THE_CONDITION.get(status)
+
+
+def _general(
+    method: str, status: int, fields: Fields, found: Directives, policy: Policy, now: float
+) -> Unstorable | None:
+    if method != "GET":
+        return Unstorable.method
+    if status < 200 or ("must-understand" in found and status not in UNDERSTOOD):
+        return Unstorable.status
+    return None if _worth_storing(status, fields, found, policy, now) else Unstorable.no_lifetime
+
+
+def _worth_storing(status: int, fields: Fields, found: Directives, policy: Policy, now: float) -> bool:
+    """Whether the response can ever be served again: fresh, stale by permission, or validated."""
+    validator = "ETag" in fields or "Last-Modified" in fields
+    told = terms(fields, now)
+    seconds = lifetime(told, status, policy)
+    if seconds is None:
+        return validator and policy.ttl is None and ("public" in found or status in HEURISTICALLY_CACHEABLE)
+    if validator or (seconds > 0 and not needs_validation(told, status, policy, seconds)):
+        return True
+    return max(stale_while_revalidate(told, status, policy), stale_if_error(told, status, policy)) > 0
+
+
+def _listed(fields: Fields, name: str) -> list[str]:
+    return [member.lower() for line in fields.getall(name, ()) for member in members(line)]
+
+
+def kept(fields: Fields) -> CIMultiDict[str]:
+    """The fields of a response that are stored: the end-to-end ones (§3.1) that no qualified directive withholds."""
+    dropped: Collection[str] = {
+        *_NOT_KEPT,
+        *withheld(directives(fields.getall("Cache-Control", ()))),
+        *nominated(fields),
+    }
+    return CIMultiDict((name, value) for name, value in fields.items() if name.lower() not in dropped)
+
+
+def dated(fields: Fields, wall: float) -> Fields:
+    """`fields` with a Date, which a recipient with a clock must add before it stores (RFC 9110 §6.6.1)."""
+    return fields if "Date" in fields else CIMultiDict(fields, Date=format_date(wall))
+
+
+def stored_head(fields: Fields) -> bytes:
+    """The field lines to store of a response's fields, in the shape of `StoredResponse.head`."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in kept(fields).items())
+    return lines.encode("utf-8", "surrogateescape")
+
+
+def head_fields(head: bytes) -> CIMultiDict[str]:
+    """The fields that `stored_head` wrote."""
+    fields = CIMultiDict[str]()
+    for line in head.decode("utf-8", "surrogateescape").split("\r\n")[:-1]:
+        name, _, value = line.partition(": ")
+        fields.add(name, value)
+    return fields
+
+
+def new_stored(
+    key: str,
+    request_fields: Fields,
+    status: int,
+    reason: str,
+    fields: Fields,
+    body: bytes,
+    times: Times,
+    *,
+    groups: tuple[str, ...] = (),
+    forced: bool = False,
+) -> StoredResponse:
+    """Build the stored response of a complete exchange; `storability` is asked before.
+
+    `request_fields` are those that `reuse.decide` is given of later requests: the selecting header fields are taken
+    from them.
+    """
+    whole = dated(fields, times.wall)
+    remaining = kept(whole)
+    return StoredResponse(
+        key=key,
+        status=status,
+        reason=reason,
+        head=stored_head(whole),
+        body=body,
+        terms=terms(whole, times.wall),
+        selecting=selecting(fields.getall("Vary", ()), request_fields),
+        etag=remaining.get("ETag"),
+        last_modified=remaining.get("Last-Modified"),
+        began=times.began,
+        received=times.received,
+        initial_age=initial_age(fields, times),
+        groups=groups,
+        forced=forced,
+    )
