@@ -1,0 +1,42 @@
+"""What an operation may cost, what it did cost, and what the answer says of it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, frozen=True)
+class Quote:
+    """What a request may cost, in tokens: `plain` is base + options, `surcharge` the force refresh's (0 unless forced).
+
+    `lines` are the parts by name, in the price's order: `(("base", 1), ("offers_reviews", 5), ("force_refresh", 3))`.
+    """
+
+    plain: int
+    surcharge: int = 0
+    forced: bool = False
+    lines: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def total(self) -> int:
+        """The most that this request can cost; what a fetch reserves."""
+        return self.plain + self.surcharge
+
+
+@dataclass(slots=True)
+class Charge:
+    """What one operation cost and how its account stands as of that charge; the answer's token fields are made of it.
+
+    `tokens` is the charge, `remaining` = granted - lapsed - charged right after it (None: unlimited). `quota` is the
+    plan's grant per `window` seconds (None: no grant), `renews_at` the next grant in wall-clock seconds (None: never).
+    `throttle_limit` requests per `throttle_window` seconds, `throttle_remaining` whole requests left in the bucket,
+    `throttle_reset` seconds until it is full again (all None without a throttle).
+    """
+
+    tokens: int
+    remaining: int | None = None
+    quota: int | None = None
+    window: int | None = None
+    renews_at: float | None = None
+    throttle_limit: int | None = None
+    throttle_window: int | None = None
+    throttle_remaining: int | None = None
+    throttle_reset: int | None = None

@@ -1,0 +1,168 @@
+"""The config as the request's way reads it: immutable, provisioned once, swapped whole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal
+
+from gateway.admission.patterns import PathPattern, Template
+from gateway.rfc9111.stored import Policy
+
+
+@dataclass(slots=True, frozen=True)
+class Rate:
+    """`count` in any `seconds`."""
+
+    count: int
+    seconds: float
+
+
+@dataclass(slots=True, frozen=True)
+class ThrottlePolicy:
+    """A token bucket: refills at `rate`, holds at most `burst`."""
+
+    rate: Rate
+    burst: int
+
+
+class Every(Enum):
+    """How often a plan grants its tokens; `never` is prepaid."""
+
+    month = "month"
+    day = "day"
+    hour = "hour"
+    never = "never"
+
+
+@dataclass(slots=True, frozen=True)
+class Plan:
+    """`grant` None is unlimited: counted, never refused for tokens."""
+
+    name: str
+    grant: int | None = None
+    every: Every = Every.never
+    throttle: ThrottlePolicy | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Account:
+    """Who an API key stands for. `holder` names the balance it spends from: the account's own or its organization's."""
+
+    id: str
+    organization: str
+    plan: Plan
+    holder: str
+    force_refresh_cap: Rate | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class PriceOption:
+    """Adds `tokens` when any of the query flags `query_any` is on."""
+
+    name: str
+    tokens: int
+    query_any: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class Price:
+    """Tokens for one request; `charge_on` holds status classes (2 for 2xx) and whole status codes."""
+
+    base: int = 1
+    options: tuple[PriceOption, ...] = ()
+    force_refresh: int = 0
+    charge_on: frozenset[int] = frozenset({2, 3, 4})
+
+
+class Share(Enum):
+    """Who may be served one stored response."""
+
+    everyone = "everyone"
+    organization = "organization"
+    key = "key"
+
+
+@dataclass(slots=True, frozen=True)
+class CachePolicy:
+    """A route's `cache`: the freshness policy, what the cache key is made of, and what is kept at most."""
+
+    policy: Policy = field(default_factory=Policy)
+    share: Share = Share.everyone
+    query_ignore: frozenset[str] = frozenset()
+    query_sort: bool = False
+    vary_on: tuple[str, ...] = ()
+    tags: tuple[Template, ...] = ()
+    max_body: int = 8 << 20
+
+
+@dataclass(slots=True, frozen=True)
+class RefreshPolicy:
+    """A route's `refresh`: the ways to ask for one, and what a forced fetch adds for the upstream's own cache."""
+
+    query: tuple[str, ...] = ()
+    post: PathPattern | None = None
+    post_query: tuple[tuple[str, str], ...] = ()
+    upstream_query: tuple[tuple[str, str], ...] = ()
+    upstream_headers: tuple[tuple[str, str], ...] = ()
+    cooldown: float = 0.0
+
+
+@dataclass(slots=True, frozen=True)
+class Route:
+    """One entry of `routes`, short forms and defaults resolved.
+
+    `host` is lower-case, `*` for any; `methods` None for any. `price` None exactly where `public`. `send_credentials`:
+    the upstream's own `headers` are added.
+    """
+
+    name: str
+    host: str
+    path: PathPattern
+    methods: frozenset[str] | None
+    upstream: str
+    public: bool
+    send_credentials: bool
+    strip_prefix: str = ""
+    forward: tuple[str, ...] = ()
+    cache: CachePolicy | None = None
+    price: Price | None = None
+    refresh: RefreshPolicy | None = None
+    tokens_in_body: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class UpstreamPolicy:
+    """One entry of `upstreams`; timeouts in seconds. `headers` hold secrets and are kept out of repr."""
+
+    name: str
+    urls: tuple[str, ...]
+    credentials: Literal["gateway", "client"] = "gateway"
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    connect_timeout: float = 3.0
+    first_byte_timeout: float = 30.0
+    total_timeout: float = 60.0
+    connections: int = 100
+    queue: int = 1000
+    wait: float = 2.0
+    rate: Rate | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class KeySource:
+    """One place where a request may carry its API key (`auth.accept`): bearer, basic, header or query."""
+
+    kind: Literal["bearer", "basic", "header", "query"]
+    name: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Snapshot:
+    """Everything that preparing a request reads. `keys` maps the SHA-256 digest of an API key to its account."""
+
+    routes: tuple[Route, ...]
+    upstreams: Mapping[str, UpstreamPolicy]
+    keys: Mapping[bytes, Account] = field(repr=False)
+    accept: tuple[KeySource, ...] = ()
+    hosts: frozenset[str] = frozenset()
+    trusted_proxies: tuple[str, ...] = ()
+    timezone: str = "UTC"

@@ -1,0 +1,111 @@
+import pytest
+from admission.snapshots import KEY, make_request, make_snapshot, seed_route
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.admission import memo
+from gateway.admission.memo import Memo, Preparing
+from gateway.admission.prepare import Prepared, Preparer
+from gateway.errors import Problem, Reason
+from gateway.messages import Request
+
+ITEM = "/v1/products/1"
+
+
+class Counting:
+    """A preparer that counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self._preparer = Preparer(make_snapshot(seed_route()))
+
+    def prepare(self, request: Request) -> Prepared:
+        self.asked += 1
+        return self._preparer.prepare(request)
+
+
+def told(preparer: Preparing, request: Request) -> Prepared | Reason:
+    """What comes of preparing: the request prepared, or why it is refused."""
+    try:
+        return preparer.prepare(request)
+    except Problem as problem:
+        return problem.reason
+
+
+@pytest.fixture
+def counting() -> Counting:
+    return Counting()
+
+
+def test_the_same_head_is_prepared_once_and_speaks_of_its_own_request(counting: Counting) -> None:
+    remembering = Memo(counting)
+    first, second = make_request(ITEM), make_request(ITEM)
+    one, other = remembering.prepare(first), remembering.prepare(second)
+    assert counting.asked == 1
+    assert (one.request is first, other.request is second) == (True, True)
+    assert other == Preparer(make_snapshot(seed_route())).prepare(second)
+
+
+def differing() -> list[Request]:
+    return [
+        make_request(ITEM),
+        make_request(f"{ITEM}?include_offers=1"),
+        make_request(ITEM, "HEAD"),
+        make_request(ITEM, fields={"Accept": "a"}),
+        make_request(ITEM, fields={"Accept": "b"}),
+    ]
+
+
+def test_any_other_head_is_another(counting: Counting) -> None:
+    remembering = Memo(counting)
+    for _ in range(2):
+        found = [remembering.prepare(request) for request in differing()]
+    assert counting.asked == len(found)
+    assert [prepared.request.method for prepared in found] == ["GET", "GET", "HEAD", "GET", "GET"]
+
+
+def never_remembered() -> list[tuple[str, Request]]:
+    refused = make_request(ITEM, fields={"Authorization": "Bearer unknown"})
+    return [
+        ("refused", refused),
+        ("content", make_request("/v1/products/1/refresh", "POST", body=True)),
+        ("nominated fields", make_request(ITEM, fields={"Connection": "X-A", "X-A": "1"})),
+        ("long", make_request(ITEM, fields={"X-A": "a" * 2048})),
+    ]
+
+
+@pytest.mark.parametrize("request_", [r for _, r in never_remembered()], ids=[name for name, _ in never_remembered()])
+def test_what_is_prepared_anew_each_time(counting: Counting, request_: Request) -> None:
+    remembering = Memo(counting)
+    for _ in range(2):
+        told(remembering, request_)
+    assert counting.asked == 2
+
+
+def test_the_oldest_are_forgotten(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memo, "_MOST", 2)
+    remembering = Memo(counting)
+    for item in (1, 2, 3, 3, 2, 1):
+        remembering.prepare(make_request(f"/v1/products/{item}"))
+    assert counting.asked == 4
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["GET", "HEAD", "POST"]),
+            st.sampled_from([ITEM, f"{ITEM}?force_refresh=1", f"{ITEM}?force_refresh=x", "/nowhere"]),
+            st.dictionaries(
+                st.sampled_from(["Accept", "Authorization", "X-Api-Key", "Connection", "Expect"]),
+                st.sampled_from(["Accept", "keep-alive", f"Bearer {KEY}", KEY, "100-continue"]),
+            ),
+        ),
+        max_size=12,
+    )
+)
+def test_a_memo_changes_nothing(asked: list[tuple[str, str, dict[str, str]]]) -> None:
+    plain = Preparer(make_snapshot(seed_route()))
+    remembering = Memo(plain)
+    for method, target, fields in asked:
+        request = make_request(target, method, fields=fields)
+        assert told(remembering, request) == told(plain, request)
