@@ -1,0 +1,243 @@
+"""From a config to the snapshot that the request's way reads: short forms and defaults resolved, keys digested."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from gateway.admission.patterns import PathPattern, Template
+from gateway.admission.snapshot import (
+    Account,
+    CachePolicy,
+    Plan,
+    Price,
+    PriceOption,
+    RefreshPolicy,
+    Route,
+    Share,
+    Snapshot,
+    ThrottlePolicy,
+    UpstreamPolicy,
+)
+from gateway.config import accounts, routes
+from gateway.config.digest import key_digest
+from gateway.config.document import SettingPath
+from gateway.config.errors import ConfigError
+from gateway.config.schema import Config, Upstream
+from gateway.rfc9111.stored import Policy
+
+_UNLIMITED = Plan("unlimited")
+
+
+def snapshot(config: Config) -> Snapshot:
+    """What a valid config means."""
+    return Snapshot(
+        routes=tuple([_route(config, route) for route in config.routes]),
+        upstreams={name: _upstream(name, upstream) for name, upstream in config.upstreams.items()},
+        keys=dict(_keys(config)),
+        accept=config.auth.accept,
+        hosts=frozenset(config.hosts),
+        trusted_proxies=config.trusted_proxies,
+        timezone=config.timezone,
+    )
+
+
+def warnings(config: Config) -> list[ConfigError]:
+    """What is allowed but seldom meant."""
+    told = [*_keyless(config), *_unsent(config), *_organizations_with_many_balances(config), *_unreachable(config)]
+    for at, route in enumerate(config.routes):
+        path: SettingPath = ("routes", at)
+        if route.access == "public" and route.credentials == "upstream":
+            message = "an open door to a paid API: anyone may call it with the upstream's credentials"
+            told.append(config.document.error(message, (*path, "credentials")))
+        elif _shares_clients_answers(route, config.upstreams[upstream_of(config, route)]):
+            message = "what the upstream answers to one client's credentials is served to everyone"
+            told.append(config.document.error(message, (*path, "cache", "share")))
+    return sorted(told)
+
+
+def upstream_of(config: Config, route: routes.Route) -> str:
+    """The name of a route's upstream: what it says, else the only one."""
+    return route.upstream or next(iter(config.upstreams))
+
+
+def _route(config: Config, route: routes.Route) -> Route:
+    name = upstream_of(config, route)
+    upstream, public = config.upstreams[name], route.access == "public"
+    methods = route.match.methods
+    return Route(
+        name=route.name or name,
+        host=route.match.host,
+        path=PathPattern.parse(route.match.path),
+        methods=None if methods is None else frozenset(methods),
+        upstream=name,
+        public=public,
+        send_credentials=upstream.credentials == "gateway" and (not public or route.credentials == "upstream"),
+        strip_prefix=route.rewrite.strip_prefix,
+        forward=_folded(route.forward),
+        cache=None if route.cache is None else _cache(route.cache, _share(route.cache, upstream, public)),
+        price=None if public else _price(route.price),
+        refresh=None if route.refresh is None else _refresh(route.refresh, route.match.path),
+        tokens_in_body=route.tokens_in_body,
+    )
+
+
+def _share(cache: routes.Cache, upstream: Upstream, public: bool) -> Share:
+    if cache.share is not None:
+        return cache.share
+    return Share.key if upstream.credentials == "client" and not public else Share.everyone
+
+
+def _cache(cache: routes.Cache, share: Share) -> CachePolicy:
+    return CachePolicy(
+        policy=Policy(
+            ttl=cache.ttl,
+            ttl_by_status=cache.ttl_by_status,
+            override_origin=cache.override_origin,
+            stale_while_revalidate=cache.stale_while_revalidate,
+            stale_if_error=cache.stale_if_error,
+        ),
+        share=share,
+        query_ignore=frozenset(cache.vary_on.query_ignore),
+        query_sort=cache.vary_on.query_sort,
+        vary_on=_folded(cache.vary_on.headers),
+        tags=tuple([Template.parse(tag) for tag in cache.tags]),
+        max_body=cache.max_body,
+    )
+
+
+def _price(price: routes.Price) -> Price:
+    return Price(
+        base=price.base,
+        options=tuple([PriceOption(o.name, o.tokens, o.when.query_any) for o in price.options]),
+        force_refresh=price.force_refresh,
+        charge_on=frozenset(price.charge_on),
+    )
+
+
+def _refresh(refresh: routes.Refresh, path: str) -> RefreshPolicy:
+    return RefreshPolicy(
+        query=refresh.query,
+        post=_post(refresh.post, path),
+        post_query=tuple(refresh.post_query.items()),
+        upstream_query=tuple(refresh.upstream.query.items()),
+        upstream_headers=tuple(refresh.upstream.headers.items()),
+        cooldown=refresh.cooldown,
+    )
+
+
+def _post(post: str, path: str) -> PathPattern | None:
+    if post == "none":
+        return None
+    return PathPattern.parse(path.rstrip("/") + "/refresh" if post == "auto" else post)
+
+
+def _upstream(name: str, upstream: Upstream) -> UpstreamPolicy:
+    return UpstreamPolicy(
+        name=name,
+        urls=upstream.url,
+        credentials=upstream.credentials,
+        headers=tuple(upstream.headers.items()),
+        connect_timeout=upstream.timeout.connect,
+        first_byte_timeout=upstream.timeout.first_byte,
+        total_timeout=upstream.timeout.total,
+        connections=upstream.limits.connections,
+        queue=upstream.limits.queue,
+        wait=upstream.limits.wait,
+        rate=upstream.limits.rate,
+    )
+
+
+def _keys(config: Config) -> Iterator[tuple[bytes, Account]]:
+    plans = {name: _plan(name, plan) for name, plan in config.plans.items()}
+    for key in config.keys:
+        account = _account(config, key, plans)
+        for text in key.key:
+            if text:
+                yield key_digest(text), account
+
+
+def _account(config: Config, key: accounts.Key, plans: dict[str, Plan]) -> Account:
+    alone = accounts.Organization()
+    organization = config.organizations[key.organization] if key.organization else alone
+    plan = key.plan or organization.plan
+    shared = organization.balance == "organization"
+    return Account(
+        id=key.id,
+        organization=key.organization or key.id,
+        plan=plans[plan] if plan else _UNLIMITED,
+        # No name holds a colon, so no key's id is an organization's holder.
+        holder=f"org:{key.organization}" if shared else key.id,
+        force_refresh_cap=organization.caps.force_refresh,
+    )
+
+
+def _plan(name: str, plan: accounts.Plan) -> Plan:
+    throttle = plan.throttle
+    return Plan(
+        name=name,
+        grant=plan.tokens.grant,
+        every=plan.tokens.every,
+        throttle=ThrottlePolicy(throttle.rate, throttle.burst or throttle.rate.count) if throttle else None,
+    )
+
+
+def _folded(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Field names in lower case, each once."""
+    return tuple(dict.fromkeys([name.lower() for name in names]))
+
+
+def _keyless(config: Config) -> Iterator[ConfigError]:
+    if any(text for key in config.keys for text in key.key):
+        return
+    for at, route in enumerate(config.routes):
+        if route.access == "key":
+            message = "needs an API key, and `keys` holds none: every request gets 401"
+            yield config.document.error(message, ("routes", at))
+            return
+
+
+def _unsent(config: Config) -> Iterator[ConfigError]:
+    for name, upstream in config.upstreams.items():
+        if upstream.credentials == "client" and upstream.headers:
+            message = "not sent with `credentials: client`, where the client's fields go on"
+            yield config.document.error(message, ("upstreams", name, "headers"))
+
+
+def _organizations_with_many_balances(config: Config) -> Iterator[ConfigError]:
+    sizes = Counter([key.organization for key in config.keys])
+    for name, organization in config.organizations.items():
+        plan = config.plans[organization.plan] if organization.plan else accounts.Plan()
+        if sizes[name] > 1 and organization.balance == "key" and plan.tokens.grant is not None:
+            message = f"each of its {sizes[name]} keys has a balance of its own; `balance: organization` makes it one"
+            yield config.document.error(message, ("organizations", name), at_key=True)
+
+
+def _shares_clients_answers(route: routes.Route, upstream: Upstream) -> bool:
+    shared = route.cache is not None and route.cache.share is Share.everyone
+    return shared and route.access == "key" and upstream.credentials == "client"
+
+
+def _unreachable(config: Config) -> Iterator[ConfigError]:
+    earlier: dict[str, list[tuple[int, routes.Match]]] = {_shape(routes.EVERYTHING): []}
+    for at, route in enumerate(config.routes):
+        shape = _shape(route.match.path)
+        for first, match in [*earlier.get(shape, ()), *earlier[_shape(routes.EVERYTHING)]]:
+            if _takes_all_of(match, route.match):
+                line = config.document.line(("routes", first))
+                yield config.document.error(
+                    f"never matches: the route on line {line} takes all it could", ("routes", at)
+                )
+                break
+        earlier.setdefault(shape, []).append((at, route.match))
+
+
+def _shape(path: str) -> str:
+    """The path pattern without the names of its parameters."""
+    return re.sub(r"\{[^{}:]*", "{", path)
+
+
+def _takes_all_of(earlier: routes.Match, later: routes.Match) -> bool:
+    """Whether `earlier` takes every host and method of `later`."""
+    below = earlier.host.startswith("*.") and later.host.endswith(earlier.host[1:])
+    hosts = earlier.host in ("*", later.host) or below
+    return hosts and (earlier.methods is None or set(later.methods or "*") <= set(earlier.methods))

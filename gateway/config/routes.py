@@ -1,0 +1,166 @@
+"""The schema of `routes`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.admission.snapshot import Share
+from gateway.config.accounts import MOST_TOKENS
+from gateway.config.fields import (
+    NOT_EMPTY,
+    SWITCH,
+    Charged,
+    FieldName,
+    FieldValue,
+    HostPattern,
+    Many,
+    Method,
+    Name,
+    PathText,
+    Prefix,
+    QueryName,
+    RefreshPost,
+    Status,
+    Tag,
+    short_for,
+)
+from gateway.config.section import Section
+from gateway.config.units import Duration, Size
+
+TokenCount = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
+
+EVERYTHING = "/{path:.*}"
+
+
+class Match(Section):
+    """Which requests a route takes."""
+
+    host: HostPattern = "*"
+    """The request's host, `*` for any, or `*.example.com` for every name below one."""
+    path: PathText = EVERYTHING
+    """The path; `{x}` is one segment, `{x:.*}` any rest."""
+    methods: Annotated[Many[Method] | None, NOT_EMPTY] = None
+    """The methods; left out: any."""
+
+
+class Rewrite(Section):
+    """What the upstream sees of the target."""
+
+    strip_prefix: Prefix = ""
+    """The beginning of the path that the upstream does not see."""
+
+
+class VaryOn(Section):
+    """What tells stored responses apart besides the path."""
+
+    query_ignore: Many[QueryName] = ()
+    """Query parameters that make no difference."""
+    query_sort: bool = False
+    """Whether the order of query parameters makes no difference."""
+    headers: Many[FieldName] = ()
+    """Request fields that make a difference, even where the upstream sends no Vary."""
+
+
+class Cache(Section):
+    """What is stored, for how long, and for whom."""
+
+    ttl: Duration | None = None
+    """The freshness lifetime of 200, 203, 301 and 308 where the origin says nothing; left out: the origin decides."""
+    ttl_by_status: dict[Status, Duration] = {}
+    """The freshness lifetime by status code, where the origin says nothing."""
+    override_origin: bool = False
+    """Whether `ttl` wins over the origin's fields, no-store and private included."""
+    stale_while_revalidate: Duration = 0.0
+    """How long after its lifetime a stored response is still served while it is fetched anew."""
+    stale_if_error: Duration = 0.0
+    """How long after its lifetime a stored response is served when the upstream fails."""
+    share: Share | None = None
+    """Who may be served one stored response; left out: everyone, with `credentials: client` the key alone."""
+    vary_on: VaryOn = VaryOn()
+    """What tells stored responses apart."""
+    tags: Many[Tag] = ()
+    """Names under which stored responses are outdated together; `{x}` is a parameter of the path."""
+    max_body: Size = 8 << 20
+    """The largest body that is stored."""
+
+
+class When(Section):
+    """When an option of the price applies."""
+
+    query_any: Annotated[Many[QueryName], NOT_EMPTY]
+    """Query flags of which one at least is on."""
+
+
+class PriceOption(Section):
+    """What a request costs more."""
+
+    name: Name
+    """The option's name in receipts."""
+    tokens: TokenCount
+    """What it adds."""
+    when: When
+    """When it applies."""
+
+
+class Price(Section):
+    """What a request costs, in tokens."""
+
+    base: TokenCount = 1
+    """What every request costs."""
+    options: tuple[PriceOption, ...] = ()
+    """What some requests cost more."""
+    force_refresh: TokenCount = 0
+    """What a force refresh costs more, if it delivered fresh upstream data."""
+    charge_on: Many[Charged] = (2, 3, 4)
+    """The status classes and codes that are charged for; 5xx never is."""
+
+
+class RefreshUpstream(Section):
+    """What a forced fetch adds, for upstreams that cache themselves."""
+
+    query: dict[QueryName, str] = {}
+    """Query parameters."""
+    headers: dict[FieldName, FieldValue] = Field(default={}, repr=False)
+    """Request fields."""
+
+
+class Refresh(Section):
+    """How clients force a fresh upstream fetch."""
+
+    query: Many[QueryName] = ("include_force_refresh", "force_refresh")
+    """Query flags that ask for one."""
+    post: RefreshPost = "auto"
+    """The path whose POST asks for one; `auto` is the match path and `/refresh`, `none` is no path."""
+    post_query: dict[QueryName, str] = {}
+    """Query parameters that a POST fills in where the client's query leaves them out."""
+    upstream: RefreshUpstream = RefreshUpstream()
+    """What a forced fetch adds for the upstream."""
+    cooldown: Duration = 0.0
+    """How long after a refresh another one gets the same copy, without the surcharge."""
+
+
+class Route(Section):
+    """What happens to the requests it matches; the first match wins."""
+
+    name: Name | None = None
+    """The route's name in metrics and logs; left out: the upstream's."""
+    match: Annotated[Match, short_for("path", {"type": "string"})] = Match()
+    """Which requests it takes; a path alone is enough; left out: everything."""
+    upstream: Name | None = None
+    """Where the requests go; left out: the only upstream."""
+    access: Literal["key", "public"] = "key"
+    """Whether an API key is needed and metered, or none is."""
+    credentials: Literal["upstream"] | None = None
+    """`upstream` on a public route: the upstream's `headers` are sent although anyone may call."""
+    rewrite: Rewrite = Rewrite()
+    """How the target changes on its way to the upstream."""
+    forward: Many[FieldName] = ()
+    """Request fields sent on besides the default list, and so keyed."""
+    cache: Annotated[Cache, short_for("ttl", {"type": "string"})] | None = None
+    """What is stored; a lifetime alone is enough; left out: nothing."""
+    price: Annotated[Price, short_for("base", {"type": "integer"})] = Price()
+    """What a request costs; a number alone is the base."""
+    refresh: Annotated[Refresh | None, SWITCH] = None
+    """How clients force a fresh upstream fetch; `true` takes the defaults; left out: not at all."""
+    tokens_in_body: bool = False
+    """Whether `tokens_consumed` and `tokens_remaining` are added to JSON objects."""

@@ -1,0 +1,224 @@
+"""The schema of the whole config: every key with its type, range, default and prose."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PrivateAttr, field_validator
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import SchemaSerializer, core_schema
+
+from gateway.admission.snapshot import KeySource
+from gateway.config.accounts import Key, Organization, Plan
+from gateway.config.document import Document, Plain
+from gateway.config.fields import (
+    EMPTY,
+    NONE,
+    NOT_EMPTY,
+    Accepted,
+    FieldName,
+    FieldValue,
+    Host,
+    Many,
+    Name,
+    Network,
+    Timezone,
+    UpstreamURL,
+    short_for,
+)
+from gateway.config.routes import Route
+from gateway.config.section import Section
+from gateway.config.units import Address, Duration, Listen, RateText, Size, Timeout
+
+Count = Annotated[int, Field(ge=1, le=10**9)]
+
+LEFT_OUT: Plain = {
+    "listen": "${GATEWAY_LISTEN:-127.0.0.1:8080}",
+    "admin": {"listen": "${GATEWAY_ADMIN:-127.0.0.1:9180}", "token": "${GATEWAY_ADMIN_TOKEN:-}"},
+    "store": {"path": "var"},
+}
+"""What a config leaves out, where that depends on the environment or the file's folder."""
+
+
+class Limits(Section):
+    """What one client may use of the gateway, and all of them together."""
+
+    target: Size = 8 << 10
+    """The longest request target."""
+    fields: Size = 32 << 10
+    """The largest field section of a request."""
+    body: Size = 10 << 20
+    """The largest request body."""
+    connections: Count = 10_000
+    """Open client connections."""
+    connections_per_address: Count | None = None
+    """Open client connections from one address; left out, 500, and any number from this machine itself. Never holds
+    for `trusted_proxies`, who speak for many."""
+    head_timeout: Timeout = 10.0
+    """How long a request's head may take."""
+    body_timeout: Timeout = 30.0
+    """How long each piece of a request's body may take."""
+    write_timeout: Timeout = 30.0
+    """How long a client may take nothing of its answer."""
+    buffered: Size = 256 << 20
+    """Bytes of unfinished content held at once, over all requests."""
+
+
+class Admin(Section):
+    """The port for operators: metrics, health, and what changes something."""
+
+    listen: Listen = Field(default=Address("127.0.0.1", 9180), json_schema_extra={"default": "127.0.0.1:9180"})
+    """Where it listens; the environment variable GATEWAY_ADMIN gives another default."""
+    token: Annotated[str, Field(repr=False)] = ""
+    """What callers must present, required off loopback; GATEWAY_ADMIN_TOKEN gives a default. /metrics, /livez and
+    /readyz never need it."""
+
+
+class Log(Section):
+    """What is logged, to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe level that is logged."""
+    format: Literal["auto", "json", "console"] = "auto"
+    """One JSON object per line, lines for people, or whichever fits the output."""
+
+
+class Store(Section):
+    """What is kept in memory and on disk."""
+
+    kind: Literal["embedded", "redis"] = "embedded"
+    """`embedded` is memory, journal and book; `redis` is shared by many nodes."""
+    path: Path = Path("var")
+    """The folder of journal and book, relative to the config file."""
+    memory: Size = 256 << 20
+    """Bytes of stored responses; the least recently used go first."""
+    durability: Literal["process", "power"] = "process"
+    """What a charge survives: the end of the process, or a power cut as well."""
+
+    @field_validator("path", mode="after")
+    @classmethod
+    def _from_the_file(cls, path: Path, info: Any) -> Path:
+        # The validation's context, which its stubs call optional, is the document.
+        folder: Path = info.context.folder
+        return folder / path
+
+
+class Ledger(Section):
+    """The accounts' books."""
+
+    keep: Timeout = 400 * 86400.0
+    """How long receipts are kept; this version drops none."""
+
+
+class Auth(Section):
+    """How callers are known."""
+
+    accept: Annotated[Many[Accepted], NOT_EMPTY] = (
+        KeySource("bearer"),
+        KeySource("basic"),
+        KeySource("header", "X-Api-Key"),
+        KeySource("header", "Authorization"),
+    )
+    """`bearer`, `basic`, `header:NAME` and `query:NAME`."""
+
+
+class UpstreamTimeout(Section):
+    """How long an upstream may take."""
+
+    connect: Timeout = 3.0
+    """For a connection."""
+    first_byte: Timeout = 30.0
+    """For the head of its answer."""
+    total: Timeout = 60.0
+    """For the whole exchange; a stream has an idle limit instead."""
+
+
+class UpstreamLimits(Section):
+    """What an upstream is spared; beyond, requests get 503 with Retry-After, free."""
+
+    connections: Count = 100
+    """Open connections to it."""
+    queue: Annotated[int, Field(ge=0, le=10**9)] = 1000
+    """Requests that wait for a connection."""
+    wait: Duration = 2.0
+    """How long a request waits for a connection."""
+    rate: Annotated[RateText | None, NONE] = None
+    """Requests to it in any window; `none` for no limit."""
+
+
+class Upstream(Section):
+    """An API behind the gateway."""
+
+    url: Annotated[Many[UpstreamURL], NOT_EMPTY]
+    """Its URL; of several the next one is tried on a failed connection. A base path is prepended."""
+    credentials: Literal["gateway", "client"] = "gateway"
+    """Whether `headers` replace the client's credentials, or the client's key goes on to the upstream."""
+    headers: dict[FieldName, FieldValue] = Field(default={}, repr=False)
+    """Request fields that the gateway sends, credentials above all."""
+    timeout: Annotated[UpstreamTimeout, short_for("total", {"type": "string"})] = UpstreamTimeout()
+    """How long it may take; a duration alone is the total."""
+    limits: UpstreamLimits = UpstreamLimits()
+    """What it is spared."""
+
+
+class Config(Section):
+    """The whole config, as `config.yaml` holds it."""
+
+    listen: Listen = Field(default=Address("127.0.0.1", 8080), json_schema_extra={"default": "127.0.0.1:8080"})
+    """Where clients connect; the environment variable GATEWAY_LISTEN gives another default."""
+    hosts: Many[Host] = ()
+    """The hosts that are served, others get 421; left out: any."""
+    trusted_proxies: Many[Network] = ()
+    """Addresses and networks whose X-Forwarded fields are believed."""
+    limits: Limits = Limits()
+    """What clients may use."""
+    admin: Admin = Admin()
+    """The port for operators."""
+    log: Log = Log()
+    """What is logged."""
+    timezone: Timezone = "UTC"
+    """The time zone of calendar grants and usage."""
+    store: Store = Store()
+    """Where stored responses and the ledger are kept."""
+    ledger: Ledger = Ledger()
+    """The books."""
+    auth: Auth = Auth()
+    """Where requests may carry their API key."""
+    upstreams: dict[Name, Upstream] = {}
+    """The APIs behind the gateway, by name."""
+    plans: dict[Name, Annotated[Plan, EMPTY]] = {}
+    """What keys may spend and how fast, by name."""
+    organizations: dict[Name, Annotated[Organization, EMPTY]] = {}
+    """Who keys belong to, by name."""
+    keys: tuple[Key, ...] = ()
+    """The accounts with their API keys."""
+    routes: tuple[Route, ...] = ()
+    """What happens to requests; the first match wins."""
+
+    _document: Document = PrivateAttr()
+
+    def model_post_init(self, context: Any) -> None:
+        """Keep the document, the validation's context: what is wrong is told with its place."""
+        self._document = context
+
+    @property
+    def document(self) -> Document:
+        """What the config was read from."""
+        return self._document
+
+
+class _JsonSchema(GenerateJsonSchema):
+    """Shows defaults as the config spells them; sections that are left out as empty ones."""
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        default = schema.get("default")
+        spelled = (
+            {} if isinstance(default, Section) else SchemaSerializer(schema["schema"]).to_python(default, mode="json")
+        )
+        return super().default_schema({**schema, "default": spelled})
+
+
+def schema_json() -> dict[str, Any]:
+    """The JSON Schema of a config, short forms included, for editors and the reference page."""
+    schema = Config.model_json_schema(schema_generator=_JsonSchema)
+    schema["patternProperties"] = {"^x-": {}}
+    return schema

@@ -1,0 +1,145 @@
+"""Durations, sizes, rates and addresses as the config spells them; every parser raises ValueError without the value."""
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Annotated
+
+from pydantic import AfterValidator, PlainSerializer, PlainValidator, WithJsonSchema
+
+from gateway.admission.snapshot import Rate as Rate
+
+_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_WINDOWS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+_DURATION = r"(\d{1,12})(ms|s|m|h|d)"
+_SIZE = r"(\d{1,12})(B|KiB|MiB|GiB|TiB)"
+_RATE = r"([1-9]\d{0,8})/(s|min|h|d)"
+_ADDRESS = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):(\d{1,5})"
+
+_LONGEST = 36500 * _MILLISECONDS["d"]
+
+
+def parse_duration(value: object) -> float:
+    """`250ms`, `30s`, `15m`, `1h` or `7d` in seconds, a hundred years at most."""
+    found = re.fullmatch(_DURATION, value, re.ASCII) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("must be a duration such as 250ms, 30s, 15m, 1h or 7d")
+    milliseconds = int(found[1]) * _MILLISECONDS[found[2]]
+    if milliseconds > _LONGEST:
+        raise ValueError("must be a duration of 36500d at most")
+    return milliseconds / 1000
+
+
+def format_duration(seconds: float) -> str:
+    """The duration in its largest whole unit."""
+    milliseconds = round(seconds * 1000)
+    return _in_largest_unit(milliseconds, _MILLISECONDS, zero="0s")
+
+
+def parse_size(value: object) -> int:
+    """`64KiB`, `256MiB` or `512B` in bytes."""
+    found = re.fullmatch(_SIZE, value, re.ASCII) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("must be a size such as 512B, 64KiB, 256MiB or 2GiB")
+    return int(found[1]) * _BYTES[found[2]]
+
+
+def format_size(size: int) -> str:
+    """The size in its largest whole unit."""
+    return _in_largest_unit(size, _BYTES, zero="0B")
+
+
+def parse_rate(value: object) -> Rate:
+    """`100/min`: so many in any window of that length."""
+    found = re.fullmatch(_RATE, value, re.ASCII) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("must be a rate of at least one such as 10/s, 100/min, 1000/h or 5000/d")
+    return Rate(int(found[1]), _WINDOWS[found[2]])
+
+
+def format_rate(rate: Rate) -> str:
+    """The rate as the config spells it."""
+    unit = next(unit for unit, seconds in _WINDOWS.items() if seconds == rate.seconds)
+    return f"{rate.count}/{unit}"
+
+
+@dataclass(slots=True, frozen=True)
+class Address:
+    """Where a server listens; `host` without brackets, "" for every interface; port 0 takes a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def parse_address(value: object) -> Address:
+    """`127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, or `:8080` for every interface."""
+    found = re.fullmatch(_ADDRESS, value, re.ASCII) if isinstance(value, str) else None
+    if found is None or int(found[2]) > 65535 or not _is_host(found[1]):
+        raise ValueError("must be an address such as 127.0.0.1:8080, [::1]:8080 or :8080 for every interface")
+    return Address(found[1].strip("[]"), int(found[2]))
+
+
+def _is_host(text: str) -> bool:
+    if not text.startswith("["):
+        return True
+    try:
+        return ip_address(text[1:-1]).version == 6
+    except ValueError:
+        return False
+
+
+def _in_largest_unit(amount: int, units: dict[str, int], zero: str) -> str:
+    if amount == 0:
+        return zero
+    name, factor = max(((name, factor) for name, factor in units.items() if amount % factor == 0), key=lambda u: u[1])
+    return f"{amount // factor}{name}"
+
+
+def _above_zero(amount: float) -> float:
+    if amount <= 0:
+        raise ValueError("must be more than 0")
+    return amount
+
+
+def _text_schema(pattern: str, example: str) -> WithJsonSchema:
+    substituted = r".*\$\{.*"
+    return WithJsonSchema({"type": "string", "pattern": f"^({pattern}|{substituted})$", "examples": [example]})
+
+
+Duration = Annotated[
+    float, PlainValidator(parse_duration), PlainSerializer(format_duration), _text_schema(_DURATION, "15m")
+]
+"""Seconds, at least 0."""
+
+Timeout = Annotated[Duration, AfterValidator(_above_zero)]
+"""Seconds, more than 0."""
+
+Size = Annotated[
+    int,
+    PlainValidator(parse_size),
+    AfterValidator(_above_zero),
+    PlainSerializer(format_size),
+    _text_schema(_SIZE, "64KiB"),
+]
+"""Bytes, at least 1."""
+
+RateText = Annotated[Rate, PlainValidator(parse_rate), PlainSerializer(format_rate), _text_schema(_RATE, "100/min")]
+"""So many in any window."""
+
+Listen = Annotated[Address, PlainValidator(parse_address), PlainSerializer(str), _text_schema(_ADDRESS, ":8080")]
+"""Where a server listens."""

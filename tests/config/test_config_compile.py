@@ -1,0 +1,279 @@
+"""From a config to a snapshot: defaults resolved, keys digested; and what is allowed but seldom meant."""
+
+from hashlib import sha256
+
+import pytest
+from config.test_config_load import SECRETS, SIX_LINES, WHOLE
+from config.texts import Read
+
+from gateway.admission.snapshot import (
+    Account,
+    Every,
+    KeySource,
+    Plan,
+    PriceOption,
+    Rate,
+    Route,
+    Share,
+    Snapshot,
+    ThrottlePolicy,
+    UpstreamPolicy,
+)
+from gateway.config.compile import snapshot, warnings
+from gateway.config.load import single
+from gateway.rfc9111.stored import Policy
+
+ONE = "upstreams: {api: {url: http://api}}\n"
+ONE_KEY = "keys: [{id: me, key: k}]\n"
+
+
+def account(values: Snapshot, key: str) -> Account:
+    return values.keys[sha256(key.encode()).digest()]
+
+
+def only_route(read: Read, text: str) -> Route:
+    [route] = snapshot(read(text)).routes
+    return route
+
+
+def test_the_simplest_case(read: Read) -> None:
+    values = snapshot(read(SIX_LINES, {"API_KEY": "sk", "GATEWAY_KEY": "rk"}))
+    [route] = values.routes
+    assert (route.name, route.host, route.path.text, route.methods) == ("api", "*", "/{path:.*}", None)
+    assert (route.upstream, route.public, route.send_credentials) == ("api", False, True)
+    assert route.cache
+    assert (route.cache.policy, route.cache.share) == (Policy(ttl=900.0), Share.everyone)
+    assert route.price
+    assert (route.price.base, route.price.options, route.price.force_refresh) == (1, (), 0)
+    assert route.refresh
+    assert route.refresh.query == ("include_force_refresh", "force_refresh")
+    assert route.refresh.post
+    assert route.refresh.post.text == "/{path:.*}/refresh"
+    assert values.upstreams["api"].headers == (("Authorization", "Bearer sk"),)
+    assert account(values, "rk") == Account("me", "me", Plan("unlimited"), "me")
+
+
+def test_the_whole_case(read: Read) -> None:
+    values = snapshot(read(WHOLE, SECRETS))
+    product, public = values.routes
+    assert product.cache
+    assert product.cache.policy == Policy(900.0, {404: 60.0}, False, 30.0, 3600.0)
+    assert (product.cache.query_ignore, product.cache.query_sort) == (frozenset({"utm_source"}), True)
+    assert [tag.text for tag in product.cache.tags] == ["product:{id}"]
+    assert (product.forward, product.methods) == (("x-api-version",), frozenset({"GET", "HEAD"}))
+    assert product.price
+    assert product.price.options == (PriceOption("offers_reviews", 5, ("include_offers", "include_reviews")),)
+    assert (product.price.force_refresh, product.price.charge_on) == (3, frozenset({2, 3, 4}))
+    assert product.refresh
+    assert product.refresh.post_query == (("include_offers", "true"), ("include_reviews", "true"))
+    assert product.refresh.post
+    assert product.refresh.post.text == "/v1/products/{id}/refresh"
+    assert (public.public, public.price, public.refresh, public.send_credentials) == (True, None, None, False)
+    assert public.cache
+    assert public.cache.policy == Policy()
+    pro = Plan("pro", 2000, Every.month, ThrottlePolicy(Rate(600, 60.0), 600))
+    assert values.keys == {sha256(b"rk_live_ci").digest(): Account("acme-ci", "acme", pro, "acme-ci", Rate(100, 60.0))}
+    assert values.upstreams["elsewhere"] == UpstreamPolicy("elsewhere", ("http://elsewhere.example",))
+    assert values.accept[2] == KeySource("header", "X-Api-Key")
+
+
+def test_secrets_stay_out_of_the_snapshots_repr(read: Read) -> None:
+    shown = repr(snapshot(read(WHOLE, SECRETS)))
+    assert not [secret for secret in SECRETS.values() if secret in shown]
+
+
+@pytest.mark.parametrize(
+    ("upstream", "route", "sends"),
+    [
+        ("gateway", "", True),
+        ("gateway", "credentials: upstream", True),
+        ("gateway", "access: public", False),
+        ("gateway", "access: public, credentials: upstream", True),
+        ("client", "", False),
+        ("client", "access: public", False),
+    ],
+)
+def test_whose_credentials_are_sent(read: Read, upstream: str, route: str, sends: bool) -> None:
+    text = f"upstreams: {{api: {{url: http://api, credentials: {upstream}}}}}\nroutes: [{{{route}}}]\n"
+    assert only_route(read, text).send_credentials is sends
+
+
+@pytest.mark.parametrize(
+    ("upstream", "route", "share"),
+    [
+        ("gateway", "cache: {}", Share.everyone),
+        ("gateway", "cache: {share: organization}", Share.organization),
+        ("client", "cache: {}", Share.key),
+        ("client", "cache: {share: everyone}", Share.everyone),
+        ("client", "cache: {}, access: public", Share.everyone),
+    ],
+)
+def test_who_shares(read: Read, upstream: str, route: str, share: Share) -> None:
+    text = f"upstreams: {{api: {{url: http://api, credentials: {upstream}}}}}\nroutes: [{{{route}}}]\n"
+    cache = only_route(read, text).cache
+    assert cache
+    assert cache.share is share
+
+
+@pytest.mark.parametrize(
+    ("match", "refresh", "post"),
+    [
+        ("/v1/{id}", "true", "/v1/{id}/refresh"),
+        ("/v1/{id}/", "true", "/v1/{id}/refresh"),
+        ("/", "true", "/refresh"),
+        ("/v1/{id}", "{post: '/refresh/{id}'}", "/refresh/{id}"),
+        ("/v1/{id}", "{post: none}", None),
+    ],
+)
+def test_the_path_of_a_refresh(read: Read, match: str, refresh: str, post: str | None) -> None:
+    route = only_route(read, f"{ONE}routes: [{{match: '{match}', cache: 1m, refresh: {refresh}}}]\n")
+    assert route.refresh
+    assert (route.refresh.post and route.refresh.post.text) == post
+
+
+def test_what_a_refresh_adds_upstream(read: Read) -> None:
+    upstream = "{query: {fresh: 'true'}, headers: {X-Fresh: '1'}}"
+    route = only_route(read, f"{ONE}routes: [{{cache: 1m, refresh: {{upstream: {upstream}, cooldown: 5s}}}}]\n")
+    assert route.refresh
+    assert route.refresh.upstream_query == (("fresh", "true"),)
+    assert route.refresh.upstream_headers == (("X-Fresh", "1"),)
+    assert route.refresh.cooldown == 5.0
+
+
+def test_field_names_are_folded(read: Read) -> None:
+    route = only_route(read, f"{ONE}routes: [{{forward: [X-A, x-a], cache: {{vary_on: {{headers: [Accept]}}}}}}]\n")
+    assert route.cache
+    assert (route.forward, route.cache.vary_on) == (("x-a",), ("accept",))
+
+
+ACCOUNTS = f"""{ONE}routes: [{{}}]
+plans: {{small: {{tokens: {{grant: 1}}}}, large: {{tokens: {{grant: 9, every: day}}, throttle: 5/s}}}}
+organizations:
+  each: {{plan: large, caps: {{force_refresh: 1/min}}}}
+  one: {{plan: small, balance: organization}}
+  none: {{}}
+keys:
+- {{id: a, organization: each, key: [ka, '', "sha256:{sha256(b"kb").hexdigest()}"]}}
+- {{id: b, organization: each, plan: small, key: kc}}
+- {{id: c, organization: one, key: kd}}
+- {{id: d, organization: one, key: ke}}
+- {{id: e, organization: none, key: kf}}
+- {{id: one.f, key: kg}}
+- {{id: g, key: ''}}
+"""
+
+
+def test_accounts(read: Read) -> None:
+    values = snapshot(read(ACCOUNTS))
+    small = Plan("small", 1)
+    large = Plan("large", 9, Every.day, ThrottlePolicy(Rate(5, 1.0), 5))
+    cap = Rate(1, 60.0)
+    assert account(values, "ka") == account(values, "kb") == Account("a", "each", large, "a", cap)
+    assert account(values, "kc") == Account("b", "each", small, "b", cap)
+    assert account(values, "kd") == Account("c", "one", small, "org:one")
+    assert account(values, "ke") == Account("d", "one", small, "org:one")
+    assert account(values, "kf") == Account("e", "none", Plan("unlimited"), "e")
+    assert account(values, "kg") == Account("one.f", "one.f", Plan("unlimited"), "one.f")
+    assert len(values.keys) == 7
+
+
+def test_the_rest_of_the_snapshot(read: Read) -> None:
+    text = "hosts: [A.example]\ntrusted_proxies: 10.0.0.1\ntimezone: Europe/Rome\nauth: {accept: 'query:key'}\n"
+    values = snapshot(read(f"{ONE}routes: [{{}}]\n{text}"))
+    assert (values.hosts, values.trusted_proxies) == (frozenset({"a.example"}), ("10.0.0.1/32",))
+    assert (values.timezone, values.accept) == ("Europe/Rome", (KeySource("query", "key"),))
+
+
+def test_the_command_line_alone() -> None:
+    [route] = snapshot(single("http://api", "15m", {})).routes
+    assert (route.name, route.public, route.send_credentials, route.price) == ("upstream", True, False, None)
+    assert route.methods is None, "what is no lookup passes"
+    assert route.cache
+    assert route.cache.policy == Policy(ttl=900.0)
+
+
+NEVER = "routes[1]: never matches: the route on line 3 takes all it could"
+OPEN_DOOR = "an open door to a paid API: anyone may call it with the upstream's credentials"
+BALANCES = "organizations.o: each of its 2 keys has a balance of its own; `balance: organization` makes it one"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("{}", "{match: /a}", True),
+        ("{match: /a}", "{match: /a}", True),
+        ("{match: '/a/{x}'}", "{match: '/a/{y}'}", True),
+        ("{match: '/{all:.*}'}", "{match: '/a/{y}'}", True),
+        ("{match: {methods: [GET, HEAD]}}", "{match: {path: /a, methods: GET}}", True),
+        ("{match: {host: '*.example'}}", "{match: {host: a.example}}", True),
+        ("{match: {host: '*.example'}}", "{match: {host: '*.a.example'}}", True),
+        ("{match: {host: a.example}}", "{match: {host: a.example}}", True),
+        ("{match: '/a/{x}'}", "{match: '/a/{x:.*}'}", False),
+        ("{match: '/a/{x}'}", "{match: /a}", False),
+        ("{match: {methods: [GET]}}", "{match: {methods: [GET, HEAD]}}", False),
+        ("{match: {methods: [GET]}}", "{}", False),
+        ("{match: {host: '*.example'}}", "{match: {host: example}}", False),
+        ("{match: {host: a.example}}", "{}", False),
+    ],
+)
+def test_routes_that_never_match(read: Read, first: str, second: str, told: bool) -> None:
+    found = warnings(read(f"{ONE}routes:\n- {first}\n- {second}\n{ONE_KEY}"))
+    assert [(error.line, error.message) for error in found] == ([(4, NEVER)] if told else [])
+
+
+CLIENT = "upstreams: {api: {url: http://api, credentials: client}}\n"
+KEYS = "keys: [{id: a, key: a, organization: o}, {id: b, key: b, organization: o}]\n"
+ONE_OF_O = "keys: [{id: a, key: a, organization: o}]\n"
+KEYLESS = "needs an API key, and `keys` holds none: every request gets 401"
+HEADERS = "not sent with `credentials: client`, where the client's fields go on"
+PLAN = "plans: {p: {tokens: {grant: 1}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            f"{ONE}routes: [{{access: public, credentials: upstream}}]\n",
+            f"2:40: routes[0].credentials: {OPEN_DOOR}",
+        ),
+        (
+            f"{CLIENT}routes: [{{cache: {{share: everyone}}}}]\n{ONE_KEY}",
+            "2:26: routes[0].cache.share: what the upstream answers to one client's credentials is served to everyone",
+        ),
+        (f"{ONE}routes: [{{}}]\n{KEYS}{PLAN}organizations: {{o: {{plan: p}}}}\n", f"5:17: {BALANCES}"),
+        (
+            f"{ONE}routes: [{{access: public, match: /open}}, {{}}]\nkeys: [{{id: a, key: '${{EMPTY}}'}}]\n",
+            f"2:42: routes[1]: {KEYLESS}",
+        ),
+        (
+            f"upstreams: {{a: {{url: http://a, credentials: client, headers: {{A: b}}}}}}\nroutes: [{{}}]\n{ONE_KEY}",
+            f"1:62: upstreams.a.headers: {HEADERS}",
+        ),
+        (f"{CLIENT}routes: [{{cache: {{share: everyone}}, access: public}}]\n", None),
+        (f"{CLIENT}routes: [{{cache: {{}}}}]\n{ONE_KEY}", None),
+        (f"{ONE}routes: [{{cache: {{share: everyone}}}}]\n{ONE_KEY}", None),
+        (f"{ONE}routes: [{{}}]\n{KEYS}{PLAN}organizations: {{o: {{plan: p, balance: organization}}}}\n", None),
+        (f"{ONE}routes: [{{}}]\n{KEYS}organizations: {{o: {{}}}}\n", None),
+        (f"{ONE}routes: [{{}}]\n{ONE_OF_O}{PLAN}organizations: {{o: {{plan: p}}}}\n", None),
+    ],
+    ids=[
+        "open door",
+        "shared answers",
+        "several balances",
+        "no key",
+        "fields not sent",
+        "public",
+        "shared by key",
+        "the gateway's credentials",
+        "one balance",
+        "no grant",
+        "one key",
+    ],
+)
+def test_what_is_seldom_meant(read: Read, text: str, told: str | None) -> None:
+    found = [f"{error.line}:{error.column}: {error.message}" for error in warnings(read(text))]
+    assert found == ([told] if told else [])
+
+
+def test_the_whole_case_needs_no_warning(read: Read) -> None:
+    assert warnings(read(WHOLE, SECRETS)) == []
