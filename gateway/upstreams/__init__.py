@@ -1,0 +1,1 @@
+"""Upstreams: the only door to aiohttp's client."""

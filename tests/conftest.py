@@ -1,0 +1,68 @@
+"""Fixtures of the end-to-end suites: a scripted upstream and real gateways, each gone when its test is."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from support.addresses import HOST
+from support.config import Config
+from support.gateway import ROOT, RunningGateway, StartGateway
+from support.upstream import ScriptedUpstream
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
+
+@pytest.fixture
+def upstream() -> Iterator[ScriptedUpstream]:
+    """A scripted upstream of the test's own."""
+    with ScriptedUpstream() as scripted:
+        yield scripted
+
+
+@pytest.fixture(scope="module")
+def origin() -> Iterator[ScriptedUpstream]:
+    """The scripted upstream behind a module's shared gateway; tests keep apart by path."""
+    with ScriptedUpstream() as scripted:
+        yield scripted
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[StartGateway]:
+    """Start gateways of the test's own: `gateway(config)`, each in a folder of its own."""
+    numbers = count()
+    with ExitStack() as stack:
+
+        def start(config: Config | str, **environ: str) -> RunningGateway:
+            folder = tmp_path / f"gateway-{next(numbers)}"
+            folder.mkdir()
+            return stack.enter_context(RunningGateway(folder, config, environ))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def httpbin() -> Iterator[str]:
+    """The URL of httpbin, run locally."""
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), str(ROOT)])}
+    command = [sys.executable, "-m", "support.httpbin_server"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        yield f"http://{HOST}:{int(process.stdout.readline())}"
+        process.terminate()
+
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def item() -> str:
+    """A product id that no other test of this process uses."""
+    return f"{os.getpid()}{next(_numbers):05}"

@@ -1,0 +1,39 @@
+"""Loopback addresses for the processes under test, and ones where nobody, or nobody in time, answers."""
+
+import random
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+HOST = "127.0.0.1"
+
+# Below Linux's ephemeral range, so that no outgoing connection takes a port between its choice and its use.
+LOWEST, HIGHEST = 12_000, 32_000
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nobody listens; chosen at random, as several test processes run at once."""
+    for _ in range(200):
+        port = random.randrange(LOWEST, HIGHEST)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port found")
+
+
+@contextmanager
+def unanswering() -> Iterator[int]:
+    """A port whose accept queue is full: connecting to it neither succeeds nor fails."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind((HOST, 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
