@@ -1,0 +1,103 @@
+"""What every `ports.SecondTier` must do; a subclass gives the fixture `tier` and pytest runs all of it."""
+
+import asyncio
+
+from stores.samples import sample, variant
+
+from gateway.ports import SecondTier
+from gateway.stores.memory import VARIANTS
+
+KEY = "api /v1/products/1"
+OTHER = "api /v1/products/1?offers"
+GROUP = ("api everyone /v1/products/1",)
+
+
+class SecondTierContract:
+    """Inherit as `TestX` and define the fixture `tier`: an empty one for each test."""
+
+    async def test_nothing_is_found_where_nothing_was_saved(self, tier: SecondTier) -> None:
+        await tier.save(sample(OTHER))
+        assert await tier.load(KEY) == ()
+
+    async def test_what_was_saved_is_found_whole(self, tier: SecondTier) -> None:
+        stored = sample(KEY, body=bytes(range(256)), head=b"X-Raw: \xff\r\n", etag='"\udcff"', groups=GROUP)
+        await tier.save(stored)
+        [found] = await tier.load(KEY)
+        assert (found.key, found.status, found.reason) == (KEY, 200, "OK")
+        assert (found.body, found.head, found.etag) == (stored.body, stored.head, stored.etag)
+        assert (found.began, found.received, found.initial_age) == (1000.0, 1001.0, 1.0)
+        assert (found.terms, found.groups, found.outdated) == (stored.terms, GROUP, False)
+
+    async def test_variants_live_side_by_side_most_recently_received_first(self, tier: SecondTier) -> None:
+        for language, began in (("de", 1000.0), ("fr", 1002.0), ("en", 1001.0)):
+            await tier.save(sample(KEY, selecting=variant(language), began=began))
+        assert [found.selecting for found in await tier.load(KEY)] == [variant("fr"), variant("en"), variant("de")]
+
+    async def test_a_variant_replaces_its_own(self, tier: SecondTier) -> None:
+        await tier.save(sample(KEY, body=b"old", selecting=variant("de")))
+        await tier.save(sample(KEY, body=b"new", selecting=variant("de"), began=1001.0))
+        assert [found.body for found in await tier.load(KEY)] == [b"new"]
+
+    async def test_one_that_began_earlier_replaces_nothing(self, tier: SecondTier) -> None:
+        await tier.save(sample(KEY, body=b"new", began=1001.0, received=1002.0))
+        await tier.save(sample(KEY, body=b"late", began=1000.0, received=1003.0))
+        assert [found.body for found in await tier.load(KEY)] == [b"new"]
+
+    async def test_variants_saved_at_once_all_stay(self, tier: SecondTier) -> None:
+        await asyncio.gather(*(tier.save(sample(KEY, selecting=variant(str(n)))) for n in range(20)))
+        assert len(await tier.load(KEY)) == 20
+
+    async def test_the_least_recently_received_variants_go_beyond_the_limit(self, tier: SecondTier) -> None:
+        for n in range(VARIANTS + 2):
+            await tier.save(sample(KEY, selecting=variant(str(n)), began=1000.0 + n))
+        found = await tier.load(KEY)
+        assert [stored.began for stored in found] == [1000.0 + n for n in range(VARIANTS + 1, 1, -1)]
+
+    async def test_a_drop_outdates_what_began_before_it_in_its_group(self, tier: SecondTier) -> None:
+        await tier.save(sample(KEY, groups=GROUP, began=1000.0))
+        await tier.save(sample(OTHER, groups=GROUP, began=1001.0))
+        await tier.save(sample("api /elsewhere", groups=("elsewhere",), began=1000.0))
+        await tier.drop(GROUP, 1001.0, None)
+        assert await tier.load(KEY) == ()
+        assert len(await tier.load(OTHER)) == 1
+        assert len(await tier.load("api /elsewhere")) == 1
+
+    async def test_a_drop_spares_the_key_to_keep(self, tier: SecondTier) -> None:
+        for key in (KEY, OTHER):
+            await tier.save(sample(key, groups=GROUP))
+        await tier.drop(GROUP, 2000.0, KEY)
+        assert len(await tier.load(KEY)) == 1
+        assert await tier.load(OTHER) == ()
+
+    async def test_a_later_drop_does_not_bring_back_what_an_earlier_one_outdated(self, tier: SecondTier) -> None:
+        await tier.save(sample(KEY, groups=GROUP, began=1000.0))
+        await tier.drop(GROUP, 1001.0, OTHER)
+        await tier.drop(GROUP, 1002.0, KEY)
+        assert await tier.load(KEY) == ()
+
+    async def test_of_drops_at_once_the_latest_holds(self, tier: SecondTier) -> None:
+        await tier.save(sample(KEY, groups=GROUP, began=1005.0))
+        await asyncio.gather(*(tier.drop(GROUP, before, None) for before in (1010.0, 1001.0, 1002.0)))
+        assert await tier.load(KEY) == ()
+
+    async def test_one_group_of_several_is_enough(self, tier: SecondTier) -> None:
+        await tier.save(sample(KEY, groups=("tag:a", "tag:b")))
+        await tier.drop(("tag:b", "tag:c"), 2000.0, None)
+        assert await tier.load(KEY) == ()
+
+    async def test_what_began_before_a_drop_is_not_found_though_saved_after_it(self, tier: SecondTier) -> None:
+        await tier.drop(GROUP, 1001.0, None)
+        await tier.save(sample(KEY, groups=GROUP, began=1000.0))
+        assert await tier.load(KEY) == ()
+
+    async def test_an_outdated_response_is_not_found(self, tier: SecondTier) -> None:
+        stored = sample(KEY)
+        stored.outdated = True
+        await tier.save(stored)
+        assert await tier.load(KEY) == ()
+
+    async def test_a_response_fetched_after_a_drop_is_found(self, tier: SecondTier) -> None:
+        await tier.save(sample(KEY, body=b"old", groups=GROUP))
+        await tier.drop(GROUP, 1001.0, None)
+        await tier.save(sample(KEY, body=b"new", groups=GROUP, began=1001.0))
+        assert [found.body for found in await tier.load(KEY)] == [b"new"]
