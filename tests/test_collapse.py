@@ -1,0 +1,146 @@
+import asyncio
+
+import pytest
+
+from gateway.collapse import Collapse, Failed, Fetched, Flight, Outcome, Private
+from gateway.errors import Problem, Reason
+from gateway.rfc9111.stored import StoredResponse, Terms
+
+FAILED = Failed(Problem(Reason.upstream_refused))
+
+
+def stored(*selecting: tuple[str, str]) -> StoredResponse:
+    return StoredResponse("k", 200, "OK", b"", b"", Terms(), selecting, None, None, 0.0, 0.0, 0.0)
+
+
+FETCHED = Fetched(stored(), kept=True)
+
+
+class Now:
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def __call__(self) -> float:
+        return self.value
+
+
+@pytest.fixture
+def now() -> Now:
+    return Now()
+
+
+@pytest.fixture
+def collapse(now: Now) -> Collapse:
+    return Collapse(now, memory=60.0, most=3)
+
+
+async def joined(flight: Flight, callers: int) -> list[asyncio.Task[Outcome]]:
+    tasks = [asyncio.create_task(flight.follow()) for _ in range(callers)]
+    await asyncio.sleep(0)
+    return tasks
+
+
+@pytest.mark.parametrize("outcome", [FETCHED, FAILED], ids=["fetched", "failed"])
+async def test_every_caller_gets_the_one_outcome(collapse: Collapse, outcome: Outcome) -> None:
+    flight = collapse.take_off("k", forced=False, alone=False)
+    assert collapse.find("k", forced=False) is flight
+    leader = asyncio.create_task(flight.lead())
+    followers = await joined(flight, 100)
+    assert collapse.land(flight, outcome)
+    assert [await task for task in (leader, *followers)] == [outcome] * 101
+    assert collapse.find("k", forced=False) is None
+
+
+async def test_a_leaving_caller_changes_nothing_for_the_others(collapse: Collapse) -> None:
+    flight = collapse.take_off("k", forced=False, alone=False)
+    leader = asyncio.create_task(flight.lead())
+    leaving, staying = await joined(flight, 2)
+    leaving.cancel()
+    leader.cancel()
+    await asyncio.sleep(0)
+    assert not collapse.land(flight, FETCHED), "nobody takes a leader's own answer"
+    assert await staying is FETCHED
+    assert leaving.cancelled()
+    assert leader.cancelled()
+
+
+async def test_a_private_answer_is_its_leaders_alone(collapse: Collapse) -> None:
+    flight = collapse.take_off("k", forced=False, alone=False)
+    leader = asyncio.create_task(flight.lead())
+    followers = await joined(flight, 3)
+    own = Private(stored())
+    collapse.land(flight, own)
+    assert await leader is own
+    assert [await task for task in followers] == [Private()] * 3
+
+
+async def test_followers_part_before_the_private_answer_is_whole(collapse: Collapse) -> None:
+    flight = collapse.take_off("k", forced=False, alone=False)
+    leader = asyncio.create_task(flight.lead())
+    followers = await joined(flight, 3)
+    collapse.part(flight)
+    assert [await task for task in followers] == [Private()] * 3
+    assert not leader.done()
+    assert collapse.is_private("k"), "who comes now must not wait either"
+    assert collapse.find("k", forced=False) is None
+    collapse.land(flight, Private(stored()))
+    assert isinstance(await leader, Private)
+
+
+async def test_a_force_refresh_serves_ordinary_callers_but_not_the_other_way_round(collapse: Collapse) -> None:
+    plain = collapse.take_off("k", forced=False, alone=False)
+    assert collapse.find("k", forced=True) is None
+    forced = collapse.take_off("k", forced=True, alone=False)
+    assert collapse.find("k", forced=True) is forced
+    assert collapse.find("k", forced=False) is forced
+    collapse.land(forced, FETCHED)
+    assert collapse.find("k", forced=False) is plain
+
+
+async def test_a_private_key_is_not_collapsed_for_a_while(collapse: Collapse, now: Now) -> None:
+    collapse.land(collapse.take_off("k", forced=False, alone=False), Private())
+    now.value = 59.9
+    collapse.take_off("k", forced=False, alone=False)
+    assert collapse.find("k", forced=False) is None
+    now.value = 60.0
+    flight = collapse.take_off("k", forced=False, alone=False)
+    assert collapse.find("k", forced=False) is flight
+
+
+@pytest.mark.parametrize(
+    ("outcome", "private"),
+    [
+        (FETCHED, False),
+        (Fetched(stored(("accept", "a")), kept=True), True),
+        (Fetched(stored(), kept=False), True),
+        (FAILED, True),
+    ],
+    ids=["storable", "varies", "not kept", "failed"],
+)
+async def test_only_an_answer_good_for_all_lifts_the_marker(
+    collapse: Collapse, outcome: Outcome, private: bool
+) -> None:
+    collapse.mark_private("k")
+    collapse.land(collapse.take_off("k", forced=False, alone=False), outcome)
+    assert collapse.is_private("k") is private
+
+
+def test_markers_are_bounded(collapse: Collapse) -> None:
+    for key in "abcd":
+        collapse.mark_private(key)
+    assert [key for key in "abcd" if collapse.is_private(key)] == ["b", "c", "d"]
+
+
+async def test_a_flight_alone_is_not_found(collapse: Collapse) -> None:
+    collapse.take_off("k", forced=False, alone=True)
+    assert collapse.find("k", forced=False) is None
+
+
+async def test_landing_one_flight_leaves_its_successor(collapse: Collapse) -> None:
+    first = collapse.take_off("k", forced=False, alone=False)
+    collapse.part(first)
+    collapse.mark_private("other")
+    second = Collapse(lambda: 0.0)
+    later = second.take_off("k", forced=False, alone=False)
+    second.land(first, FAILED)
+    assert second.find("k", forced=False) is later
