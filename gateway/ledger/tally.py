@@ -1,0 +1,50 @@
+"""What the metrics say of tokens, counted from the records that are in the journal."""
+
+from collections import Counter
+from typing import assert_never
+
+from gateway.ledger import records
+
+_REASONS = {"base": "lookup", "force_refresh": "force_refresh"}
+
+
+class Tally:
+    """Clients' tokens since the start: `charged` by route and reason, `released` by route; both only grow.
+
+    Reasons are `lookup` (the base price), `options` and `force_refresh`. `released` were reserved, or charged and then
+    refunded. What `free` spends is not a client's.
+    """
+
+    def __init__(self, free: str) -> None:
+        self.charged: Counter[tuple[str, str]] = Counter()
+        self.released: Counter[str] = Counter()
+        self._free = free
+
+    def count(self, record: records.Record, count: int) -> None:
+        """Takes `count` such records in."""
+        match record:
+            case records.Charge():
+                self.charged[record.route, "lookup"] += record.base * count
+                self.charged[record.route, "options"] += (record.tokens - record.base) * count
+            case records.Settle(reserve, tokens):
+                if reserve.account != self._free:
+                    self._spread(reserve, tokens, count)
+                    self.released[reserve.route] += (reserve.tokens - tokens) * count
+            case records.Release(reserve):
+                if reserve.account != self._free:
+                    self.released[reserve.route] += reserve.tokens * count
+            case records.Refund(reserve, tokens):
+                if reserve.account != self._free:
+                    self.released[reserve.route] += tokens * count
+            case records.Grant() | records.Lapse() | records.Reserve() | records.Forced():
+                pass
+            case _:
+                assert_never(record)
+
+    def _spread(self, reserve: records.Reserve, tokens: int, count: int) -> None:
+        """Over the quote's lines in their order: what may be left out of a charge, the surcharge, stands last."""
+        for name, part in reserve.lines:
+            taken = min(part, tokens)
+            tokens -= taken
+            self.charged[reserve.route, _REASONS.get(name, "options")] += taken * count
+        self.charged[reserve.route, "lookup"] += tokens * count

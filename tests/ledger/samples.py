@@ -1,0 +1,30 @@
+"""Records and read-outs that the ledger's tests share."""
+
+import sqlite3
+from pathlib import Path
+
+from gateway.admission.charge import Quote
+from gateway.admission.snapshot import Account, Every, Plan, Rate, Snapshot
+from gateway.ledger.records import BEFORE_ANY, Charge, Forced, Grant, Reserve, Term
+
+LOOKUP_QUOTE = Quote(1, lines=(("base", 1),))
+FORCED_QUOTE = Quote(1, 3, forced=True, lines=(("base", 1), ("force_refresh", 3)))
+SPENDER = Account("ci", "acme", Plan("pro", 1_000_000, Every.never), "ci", Rate(3, 3600.0))
+SPENDERS = Snapshot((), {}, {b"ci": SPENDER})
+
+GRANT = Grant("acme", 2000, Term(7, 2000), BEFORE_ANY)
+CHARGE = Charge("ci", "acme", "product", 6, 1, 29_000_000, unlimited=False)
+FORCED = Forced("acme", 100.0, 220.0)
+
+
+def reserve(number: int, tokens: int = 9) -> Reserve:
+    return Reserve(number, "ci", "acme", "acme", "product", 7, tokens, (("base", 1), ("force_refresh", 8)), 50.0)
+
+
+def rows(path: Path, query: str) -> list[tuple[object, ...]]:
+    """What a query finds in the book, read by a connection of its own."""
+    db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+    try:
+        return db.execute(query).fetchall()
+    finally:
+        db.close()
