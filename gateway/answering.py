@@ -1,0 +1,67 @@
+"""Step 8 of a request's way: the answer's field lines and content. One builder for every lane."""
+
+from collections.abc import AsyncIterator
+
+from gateway.admission.charge import Charge
+from gateway.answers.cache_status import cache_status, cache_status_line
+from gateway.answers.head import field_line, field_lines
+from gateway.answers.limits import token_lines
+from gateway.answers.problem import problem_body, problem_fields
+from gateway.answers.splice import accepts_gzip, join, join_gzip
+from gateway.errors import Problem
+from gateway.messages import Answer, Fields, Stream
+from gateway.operation import Operation
+from gateway.ports import Clock
+from gateway.rfc9111.dates import format_date
+from gateway.rfc9111.stored import StoredResponse
+
+_VIA = b"Via: 1.1 gateway\r\n"
+
+
+class Answering:
+    """Builds answers; reads the wall clock for Date and for what RateLimit says."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def stored(self, op: Operation, stored: StoredResponse, age: float, charge: Charge | None) -> Answer:
+        """From a stored response, or one in that form."""
+        lines, body = self._content(op, stored, charge)
+        shown = b"Age: %d\r\n" % age if op.ttl is not None or age >= 1 else b""
+        return Answer(stored.status, stored.reason, lines + shown + self._common(op, charge), body)
+
+    def stream(
+        self, op: Operation, stream: Stream, chunks: AsyncIterator[bytes], fields: Fields, charge: Charge | None
+    ) -> Answer:
+        """From an answer whose content is still arriving as `chunks`; `fields` are those the client may see."""
+        origin = ", ".join(fields.getall("Cache-Status", ()))
+        kept = [field_line(name, value) for name, value in fields.items() if name.lower() != "cache-status"]
+        lines = b"".join(kept) + self._common(op, charge, origin)
+        return Answer(stream.status, stream.reason, lines, chunks=chunks, length=stream.length)
+
+    def problem(self, op: Operation, problem: Problem, charge: Charge | None) -> Answer:
+        """The gateway's own answer (RFC 9457)."""
+        kind, body = problem_body(problem, op.request_id, op.request.fields.get("Accept"))
+        lines = [field_line("Content-Type", kind), field_lines(problem_fields(problem)), self._date()]
+        lines.append(self._common(op, charge))
+        return Answer(problem.reason.status, "", b"".join(lines), body)
+
+    def _content(self, op: Operation, stored: StoredResponse, charge: Charge | None) -> tuple[bytes, bytes]:
+        """Field lines and content, the tokens spliced in where the route says so."""
+        if charge is None or op.prepared is None or not op.prepared.route.tokens_in_body:
+            return stored.head, stored.body
+        splice, head = stored.splice, stored.head
+        if splice is None:
+            return head, stored.body
+        if accepts_gzip(op.request.fields.get("Accept-Encoding")):
+            return head + b"Content-Encoding: gzip\r\n", join_gzip(splice, charge.tokens, charge.remaining)
+        return head, join(splice, charge.tokens, charge.remaining)
+
+    def _common(self, op: Operation, charge: Charge | None, origin: str = "") -> bytes:
+        status = op.cache_status()
+        handled = field_line("Cache-Status", cache_status(status, origin)) if origin else cache_status_line(status)
+        tokens = token_lines(charge, self._clock.wall()) if charge else b""
+        return b"%b%bX-Request-Id: %b\r\n%b" % (handled, _VIA, op.request_id.encode("ascii"), tokens)
+
+    def _date(self) -> bytes:
+        return field_line("Date", format_date(self._clock.wall()))

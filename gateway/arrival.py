@@ -1,0 +1,95 @@
+"""An upstream's answer as the client may see it, and in the form that is stored and answered from."""
+
+import asyncio
+from functools import lru_cache
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from gateway.admission.prepare import Intent, Prepared
+from gateway.admission.snapshot import Route, UpstreamPolicy
+from gateway.answers.head import field_lines, localised, spliced_head
+from gateway.answers.limits import TOKEN_FIELDS
+from gateway.answers.splice import cut
+from gateway.messages import HOP_BY_HOP, Fields, Outgoing, Response, nominated
+from gateway.rfc9111.stored import StoredResponse, Times
+from gateway.rfc9111.storing import dated, new_stored
+from gateway.rfc9111.validation import freshened
+
+_ON_LOOP = 64 * 1024
+# Each answer gets its own, and none from the upstream beside it; what that says of tokens is not the client's.
+_OURS = frozenset({"content-length", "x-request-id"})
+_OURS_IF_METERED = _OURS | TOKEN_FIELDS
+
+
+def for_client(route: Route, upstream: UpstreamPolicy, fields: Fields, wall: float) -> Fields:
+    """The end-to-end fields but those that the gateway says itself; URLs that name the upstream as path references.
+
+    A Date is added where there is none: `wall` (RFC 9110 §6.6.1).
+    """
+    left_out = HOP_BY_HOP | nominated(fields) | (_OURS if route.public else _OURS_IF_METERED)
+    shown = CIMultiDict([(name, value) for name, value in fields.items() if name.lower() not in left_out])
+    origins, base = _places(upstream.urls)
+    return dated(localised(shown, origins, base, "", route.strip_prefix), wall)
+
+
+async def in_stored_form(
+    prepared: Prepared,
+    upstream: UpstreamPolicy,
+    outgoing: Outgoing,
+    response: Response,
+    times: Times,
+    *,
+    keep: bool,
+) -> StoredResponse:
+    """The whole `response` ready to be stored and answered from; one that is not kept still has all its fields.
+
+    A JSON object that tokens go into is cut open here, once; a long one in a thread.
+    """
+    fields = for_client(prepared.route, upstream, response.fields, times.wall)
+    answer = new_stored(
+        prepared.key,
+        outgoing.fields,
+        response.status,
+        response.reason,
+        fields,
+        response.body,
+        times,
+        groups=prepared.groups,
+        forced=prepared.intent is Intent.force_refresh,
+    )
+    if not keep:
+        answer.head = _whole_head(fields)
+    if prepared.route.tokens_in_body:
+        long = len(response.body) > _ON_LOOP
+        answer.splice = await asyncio.to_thread(cut, response.body) if long else cut(response.body)
+    if answer.splice is not None:
+        answer.head = spliced_head(answer.head)
+    return answer
+
+
+def in_freshened_form(
+    prepared: Prepared,
+    upstream: UpstreamPolicy,
+    outgoing: Outgoing,
+    validated: StoredResponse,
+    response: Response,
+    times: Times,
+) -> StoredResponse:
+    """`validated` as the 304 `response` leaves it, ready to be stored and answered from."""
+    fields = for_client(prepared.route, upstream, response.fields, times.wall)
+    stored = freshened(validated, outgoing.fields, fields, times)
+    if stored.splice is not None:
+        stored.head = spliced_head(stored.head)
+    return stored
+
+
+def _whole_head(fields: Fields) -> bytes:
+    """All but Age, which the answer counts on."""
+    return field_lines(CIMultiDict([pair for pair in fields.items() if pair[0].lower() != "age"]))
+
+
+@lru_cache(maxsize=256)
+def _places(urls: tuple[str, ...]) -> tuple[frozenset[str], str]:
+    parsed = [URL(url) for url in urls]
+    return frozenset([str(url.origin()) for url in parsed]), parsed[0].raw_path

@@ -1,0 +1,62 @@
+"""Replacing stale stored responses in the background (RFC 5861 §3), on the house account."""
+
+from contextlib import suppress
+
+from gateway.admission.charge import Quote
+from gateway.cache import Cache
+from gateway.collapse import Failed, Fetched, Flight, Private
+from gateway.errors import Problem, Reason
+from gateway.fetch import Errand, Fetcher
+from gateway.messages import Stream
+from gateway.settlement import Settlement
+from gateway.tasks import Tasks
+from gateway.watch import Watch
+
+
+class Revalidation:
+    """Starts the fetches of the gateway's own; the collapse keeps them to one per key."""
+
+    def __init__(self, cache: Cache, fetcher: Fetcher, settlement: Settlement, watch: Watch) -> None:
+        self._cache = cache
+        self._fetcher = fetcher
+        self._collapse = fetcher.collapse
+        self._settlement = settlement
+        self._watch = watch
+        self._tasks = Tasks()
+
+    def start(self, errand: Errand) -> None:
+        """Replace what `errand` validates, unless somebody does already or did."""
+        key = errand.prepared.key
+        if self._collapse.find(key, forced=False) is not None or self._collapse.is_private(key):
+            return
+        if errand.validating not in self._cache.peek(key):
+            return
+        flight = self._collapse.take_off(key, forced=False, alone=False)
+        self._tasks.start(self._run(flight, errand))
+
+    async def finish(self) -> None:
+        """Wait for every fetch that was started."""
+        await self._tasks.finish()
+
+    async def _run(self, flight: Flight, errand: Errand) -> None:
+        prepared = errand.prepared
+        plain = prepared.quote.plain if prepared.quote is not None else 0
+        try:
+            reservation = await self._settlement.reserve_house(prepared.route.name, Quote(plain))
+        except Problem as problem:
+            self._collapse.land(flight, Failed(problem))
+            self._watch.refreshed(prepared.route.name, "background", delivered=False)
+            return
+        except BaseException:
+            # A bug of ours, or the end of the process: nobody may wait for this flight any longer.
+            self._collapse.land(flight, Failed(Problem(Reason.internal_error)))
+            raise
+        self._fetcher.start(flight, errand)
+        outcome = await flight.lead()
+        if isinstance(outcome, Private) and isinstance(outcome.answer, Stream):
+            await outcome.answer.close()
+        delivered = isinstance(outcome, Fetched)
+        self._watch.refreshed(prepared.route.name, "background", delivered=delivered)
+        # What the journal does not take now the settlement gives back itself.
+        with suppress(Problem):
+            await self._settlement.settle_house(reservation, plain if delivered else 0, "revalidated")

@@ -1,0 +1,98 @@
+"""What of an upstream's answer the client sees, and the form it is stored in."""
+
+import pytest
+from admission.snapshots import make_request, make_route, make_snapshot, public_route, seed_route
+from multidict import CIMultiDict
+from stores.samples import sample
+
+from gateway.admission.prepare import Prepared, Preparer
+from gateway.admission.snapshot import Route, UpstreamPolicy
+from gateway.arrival import for_client, in_freshened_form, in_stored_form
+from gateway.messages import Outgoing, Response
+from gateway.rfc9111.stored import Times
+
+UPSTREAM = UpstreamPolicy("api", ("https://up.example/base", "http://spare.example:81"))
+ITEM = "/v1/products/1"
+OUTGOING = Outgoing("GET", ITEM, CIMultiDict({"Accept-Language": "de"}))
+
+
+def prepared(route: Route) -> Prepared:
+    return Preparer(make_snapshot(route)).prepare(make_request(ITEM))
+
+
+def shown(route: Route, *fields: tuple[str, str]) -> CIMultiDict[str]:
+    return CIMultiDict(for_client(route, UPSTREAM, CIMultiDict(fields), 0.0))
+
+
+def test_what_ends_at_the_hop_or_is_said_anew_is_left_out() -> None:
+    fields = shown(
+        make_route(),
+        ("Connection", "close, X-Nominated"),
+        ("X-Nominated", "1"),
+        ("Transfer-Encoding", "chunked"),
+        ("Content-Length", "5"),
+        ("X-Request-Id", "the upstream's"),
+        ("X-Unknown", "1"),
+        ("Set-Cookie", "a"),
+        ("Set-Cookie", "b"),
+    )
+    assert fields.pop("Date") == "Thu, 01 Jan 1970 00:00:00 GMT"
+    assert list(fields.items()) == [("X-Unknown", "1"), ("Set-Cookie", "a"), ("Set-Cookie", "b")]
+
+
+@pytest.mark.parametrize(("route", "kept"), [(make_route(), False), (public_route(), True)], ids=["metered", "public"])
+def test_an_upstreams_own_tokens_are_not_shown_as_the_clients(route: Route, kept: bool) -> None:
+    assert ("X-Tokens-Remaining" in shown(route, ("X-Tokens-Remaining", "7"))) is kept
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("https://up.example/base/a?b#c", "/a?b#c"),
+        ("http://spare.example:81/base/a", "/a"),
+        ("/base/a", "/a"),
+        ("https://up.example/elsewhere", "https://up.example/elsewhere"),
+        ("https://other.example/base/a", "https://other.example/base/a"),
+    ],
+)
+def test_locations_that_name_the_upstream_become_the_gateways(location: str, told: str) -> None:
+    assert shown(make_route(), ("Location", location))["Location"] == told
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("padding", [0, 100_000], ids=["on the loop", "in a thread"])
+async def test_the_stored_form(keep: bool, padding: int) -> None:
+    fields = CIMultiDict({"Vary": "Accept-Language", "ETag": '"1"', "Set-Cookie": "a=b", "Age": "5"})
+    body = b'{"a":"%b"}' % (b"x" * padding)
+    answer = await in_stored_form(
+        prepared(seed_route(tokens_in_body=True)),
+        UPSTREAM,
+        OUTGOING,
+        Response(200, "OK", fields, body),
+        Times(100.0, 101.0, 101.0),
+        keep=keep,
+    )
+    assert (answer.body, answer.began, answer.received, answer.initial_age) == (body, 100.0, 101.0, 6.0)
+    assert [name for name, _ in answer.selecting] == ["accept-language"]
+    assert answer.splice is not None
+    assert answer.splice.opened == body[:-1]
+    assert b'ETag: W/"1"\r\n' in answer.head
+    assert b"Age:" not in answer.head
+    assert (b"Set-Cookie" in answer.head) is not keep
+
+
+async def test_nothing_is_cut_open_where_no_tokens_go_in() -> None:
+    answer = await in_stored_form(
+        prepared(seed_route()), UPSTREAM, OUTGOING, Response(200, "OK", body=b"{}"), Times(1.0, 1.0, 1.0), keep=True
+    )
+    assert answer.splice is None
+
+
+def test_a_freshened_form_carries_what_the_304_says() -> None:
+    route = prepared(seed_route())
+    stored = sample(head=b'ETag: "v1"\r\nX-Old: 1\r\n')
+    response = Response(304, "", CIMultiDict({"ETag": '"v1"', "X-New": "2", "Location": "https://up.example/base/n"}))
+    fresh = in_freshened_form(route, UPSTREAM, OUTGOING, stored, response, Times(2000.0, 2001.0, 2001.0))
+    assert (fresh.body, fresh.began, fresh.received) == (stored.body, 2000.0, 2001.0)
+    for line in (b"X-Old: 1\r\n", b"X-New: 2\r\n", b"Location: /n\r\n"):
+        assert line in fresh.head

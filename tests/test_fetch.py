@@ -1,0 +1,173 @@
+"""One fetch for a cached route: to which closed outcome each answer of the upstream leads."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from admission.snapshots import make_request, seed_route
+from stores.samples import sample
+from structlog.testing import capture_logs
+from support.in_process import Way, way
+
+from gateway.admission.snapshot import CachePolicy
+from gateway.collapse import Failed, Fetched, Flight, NotKept, Private, Unkept
+from gateway.errors import Problem, Reason
+from gateway.fetch import Errand
+from gateway.messages import Stream
+from gateway.onward import for_lookup
+from gateway.rfc9111.stored import Policy, StoredResponse
+from gateway.rfc9111.storing import Unstorable
+
+ITEM = "/v1/products/1"
+JSON = {"Content-Type": "application/json"}
+ROUTE = seed_route(cache=CachePolicy(Policy(ttl=60.0), max_body=1000))
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Way]:
+    async with way(tmp_path, ROUTE) as started:
+        yield started
+
+
+def errand(running: Way, target: str = ITEM, validating: StoredResponse | None = None) -> Errand:
+    live = running.live
+    prepared = live.preparer.prepare(make_request(target))
+    outgoing = for_lookup(prepared, live.snapshot, "id", validating)
+    policy = live.snapshot.upstreams["api"]
+    assert prepared.route.cache is not None
+    return Errand(prepared, prepared.route.cache, outgoing, policy, running.upstream, validating)
+
+
+def off(running: Way, doing: Errand) -> Flight:
+    flight = running.collapse.take_off(doing.prepared.key, forced=doing.forced, alone=False)
+    running.fetcher.start(flight, doing)
+    return flight
+
+
+@pytest.mark.parametrize(
+    ("scripted", "kind", "reason"),
+    [
+        ({}, Fetched, None),
+        ({"status": 404}, Fetched, Unstorable.no_lifetime),
+        ({"fields": {"Cache-Control": "no-store"}}, Private, Unstorable.no_store),
+        ({"fields": {"Set-Cookie": "a=b"}}, Private, Unstorable.set_cookie),
+        ({"fields": {"Vary": "*"}}, Private, Unstorable.vary_star),
+        ({"delimited": False}, Private, Unkept.undelimited),
+    ],
+    ids=["stored", "404", "no-store", "cookie", "vary", "undelimited"],
+)
+async def test_what_an_answer_leads_to(
+    running: Way, scripted: dict[str, Any], kind: type[Fetched | Private], reason: NotKept | None
+) -> None:
+    running.upstream.then(b"words", **scripted)
+    outcome = await off(running, errand(running)).lead()
+    assert isinstance(outcome, kind)
+    assert outcome.reason is reason
+    assert running.cache.stored_responses == (reason is None)
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_one_that_is_too_large_streams_to_its_leader(running: Way, declared: bool) -> None:
+    running.upstream.then(b"x" * 700, b"y" * 700, declared=declared)
+    outcome = await off(running, errand(running)).lead()
+    assert isinstance(outcome, Private)
+    assert isinstance(outcome.answer, Stream)
+    assert b"".join([chunk async for chunk in outcome.answer.chunks]) == b"x" * 700 + b"y" * 700
+    await outcome.answer.close()
+    assert running.collapse.is_private(errand(running).prepared.key)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Problem(Reason.upstream_dns), Reason.upstream_dns),
+        (TimeoutError(), Reason.upstream_read_timeout),
+        (ZeroDivisionError(), Reason.internal_error),
+    ],
+)
+@pytest.mark.parametrize("begun", [False, True], ids=["before the head", "in the content"])
+async def test_failures(running: Way, error: Exception, reason: Reason, begun: bool) -> None:
+    if begun:
+        running.upstream.then(b"half", error)
+    else:
+        running.upstream.then(before=(error,))
+    outcome = await off(running, errand(running)).lead()
+    assert isinstance(outcome, Failed)
+    assert outcome.problem.reason is reason
+    assert running.collapse.find(errand(running).prepared.key, forced=False) is None
+
+
+async def test_a_bug_is_logged(running: Way) -> None:
+    """It was an exception that nobody retrieved: the client had a 500 and the log nothing."""
+    running.upstream.then(before=(ZeroDivisionError(),))
+    with capture_logs() as logged:
+        await off(running, errand(running)).lead()
+    assert [entry["event"] for entry in logged] == ["fetch failed"]
+
+
+async def test_a_failure_before_the_total_timeout_only_then(tmp_path: Path) -> None:
+    async with way(tmp_path, ROUTE, total_timeout=0.05) as running:
+        running.upstream.then(before=(asyncio.Event(),))
+        outcome = await off(running, errand(running)).lead()
+        assert isinstance(outcome, Failed)
+        assert outcome.problem.reason is Reason.upstream_read_timeout
+
+
+async def test_a_304_without_a_condition_of_ours_is_personal(running: Way) -> None:
+    running.upstream.then(status=304)
+    outcome = await off(running, errand(running)).lead()
+    assert isinstance(outcome, Private)
+    assert outcome.reason is Unstorable.not_modified
+
+
+@pytest.mark.parametrize(("etag", "kept"), [('"v1"', True), ('"v2"', False)])
+async def test_a_304_freshens_only_what_it_speaks_of(running: Way, etag: str, kept: bool) -> None:
+    doing = errand(running)
+    stored = sample(doing.prepared.key, head=b'ETag: "v1"\r\n')
+    running.upstream.then(status=304, fields={"ETag": etag})
+    outcome = await off(running, errand(running, validating=stored)).lead()
+    assert isinstance(outcome, Fetched) is kept
+    assert running.cache.stored_responses == kept
+
+
+@pytest.mark.parametrize(
+    ("scripted", "outdated"),
+    [({}, True), ({"status": 404}, True), ({"status": 500}, False), ({"delimited": False}, False)],
+    ids=["fetched", "gone", "failed", "unproven"],
+)
+async def test_only_a_refresh_that_delivers_outdates(running: Way, scripted: dict[str, Any], outdated: bool) -> None:
+    other = f"{ITEM}?include_offers=1"
+    await running.ask(other)
+    running.clock.advance(1)
+    running.upstream.then(b"words", **scripted)
+    await off(running, errand(running, f"{ITEM}?force_refresh=1")).lead()
+    (stored,) = running.cache.peek(errand(running, other).prepared.key)
+    assert stored.outdated is outdated
+
+
+async def test_one_outdated_meanwhile_is_not_stored(running: Way) -> None:
+    gate = asyncio.Event()
+    running.upstream.then(b"{}", before=(gate,), fields=JSON)
+    flight = off(running, errand(running))
+    await running.upstream.arrived()
+    running.clock.advance(1)
+    await off(running, errand(running, f"{ITEM}?force_refresh=1")).lead()
+    gate.set()
+    outcome = await flight.lead()
+    assert isinstance(outcome, Fetched)
+    assert (outcome.kept, outcome.reason) == (False, Unkept.outdated)
+
+
+async def test_finish_waits_for_every_errand(running: Way) -> None:
+    gate = asyncio.Event()
+    running.upstream.then(b"{}", before=(gate,))
+    flight = off(running, replace(errand(running)))
+    await running.upstream.arrived()
+    assert running.fetcher.in_flight == 1
+    finishing = asyncio.create_task(running.fetcher.finish())
+    gate.set()
+    await finishing
+    assert isinstance(await flight.lead(), Fetched)

@@ -1,0 +1,63 @@
+"""What an operation says of itself: in Cache-Status, and as the metrics' label."""
+
+from typing import Any
+
+import pytest
+from admission.snapshots import make_request, make_snapshot, seed_route
+
+from gateway.admission.prepare import Preparer
+from gateway.answers.cache_status import CacheStatus
+from gateway.operation import Operation
+from gateway.rfc9111.reuse import Fwd
+
+
+def operation(target: str = "/v1/products/1", **found: Any) -> Operation:
+    request = make_request(target)
+    return Operation(request, "id", 0.0, Preparer(make_snapshot(seed_route())).prepare(request), **found)
+
+
+@pytest.mark.parametrize(
+    ("found", "label"),
+    [
+        ({}, "pass"),
+        ({"ttl": 5}, "hit"),
+        ({"ttl": -5, "stale": True}, "stale"),
+        ({"fwd": Fwd.stale, "stale": True, "fwd_status": 500}, "stale"),
+        ({"fwd": Fwd.bypass}, "pass"),
+        ({"fwd": Fwd.method}, "pass"),
+        ({"fwd": Fwd.uri_miss}, "miss"),
+        ({"fwd": Fwd.uri_miss, "collapsed": True}, "collapsed"),
+        ({"fwd": Fwd.stale, "fwd_status": 304}, "validated"),
+        ({"fwd": Fwd.stale, "fwd_status": 200}, "miss"),
+    ],
+)
+def test_the_label(found: dict[str, Any], label: str) -> None:
+    assert operation(**found).outcome() == label
+
+
+def test_a_force_refresh_is_a_refresh_even_collapsed() -> None:
+    forced = operation("/v1/products/1?force_refresh=1", fwd=Fwd.request, collapsed=True)
+    assert (forced.forced, forced.outcome()) == (True, "refresh")
+
+
+def test_what_was_not_prepared_is_not_forced() -> None:
+    assert not Operation(make_request("/"), "id", 0.0).forced
+
+
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        ({}, CacheStatus()),
+        ({"ttl": 5}, CacheStatus(hit=True, ttl=5)),
+        (
+            {"fwd": Fwd.uri_miss, "fwd_status": 200, "stored": True},
+            CacheStatus(fwd="uri-miss", fwd_status=200, stored=True),
+        ),
+        (
+            {"fwd": Fwd.stale, "ttl": -3, "detail": "stale-if-error", "collapsed": True},
+            CacheStatus(fwd="stale", ttl=-3, detail="stale-if-error", collapsed=True),
+        ),
+    ],
+)
+def test_the_cache_status(found: dict[str, Any], status: CacheStatus) -> None:
+    assert operation(**found).cache_status() == status

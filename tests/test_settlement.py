@@ -1,0 +1,158 @@
+"""Reserve, settle, release: each in the journal before anything leaves, and given back where it cannot be."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from admission.snapshots import make_request, public_route, seed_route
+from support.in_process import ALPHA, GRANT, Way, way
+
+from gateway.admission.charge import Quote
+from gateway.errors import Problem
+from gateway.meter import Reservation
+from gateway.operation import Operation
+
+ITEM = "/v1/products/1"
+FORCED = f"{ITEM}?include_offers=1&force_refresh=1"
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Way]:
+    async with way(tmp_path, seed_route(), public_route()) as started:
+        yield started
+
+
+def operation(running: Way, target: str = ITEM) -> Operation:
+    request = make_request(target)
+    return Operation(request, "id", 0.0, running.live.preparer.prepare(request))
+
+
+async def test_a_reuse_is_admitted_and_charged_in_one_step(running: Way) -> None:
+    charge = await running.settlement.settle(operation(running), 200)
+    assert charge is not None
+    assert (charge.tokens, charge.remaining, running.balance.reserved) == (1, GRANT - 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "fresh", "free", "tokens"),
+    [
+        (200, True, False, 9),
+        (404, True, False, 9),
+        (200, False, False, 6),
+        (500, True, False, 0),
+        (200, True, True, 0),
+    ],
+)
+async def test_a_fetch_reserves_all_it_may_cost_and_settles_what_it_did(
+    running: Way, status: int, fresh: bool, free: bool, tokens: int
+) -> None:
+    op = operation(running, FORCED)
+    assert await running.settlement.reserve(op)
+    assert running.balance.reserved == 9
+    assert not await running.settlement.reserve(op)
+    charge = await running.settlement.settle(op, status, fresh=fresh, free=free)
+    assert charge is not None
+    assert (charge.tokens, op.tokens, charge.remaining) == (tokens, tokens, GRANT - tokens)
+    assert op.reservation is None
+
+
+async def test_a_release_says_how_the_account_stands(running: Way) -> None:
+    op = operation(running)
+    await running.settlement.reserve(op)
+    for _ in range(2):
+        charge = await running.settlement.release(op, "failed")
+        assert charge is not None
+        assert (charge.tokens, charge.remaining) == (0, GRANT)
+
+
+async def test_a_public_route_is_not_metered(running: Way) -> None:
+    op = operation(running, "/public/a")
+    assert not await running.settlement.reserve(op)
+    assert await running.settlement.settle(op, 200) is None
+    assert await running.settlement.release(op, "failed") is None
+
+
+async def test_what_was_never_prepared_is_released_for_nothing(running: Way) -> None:
+    assert await running.settlement.release(Operation(make_request("//"), "id", 0.0), "refused") is None
+
+
+async def test_a_reservation_the_journal_does_not_take_is_none(running: Way) -> None:
+    op = operation(running)
+    with running.journal_failing(), pytest.raises(Problem, match="ledger_unavailable"):
+        await running.settlement.reserve(op)
+    assert (op.reservation, running.balance.reserved) == (None, 0)
+
+
+async def test_a_settlement_that_cannot_be_made_keeps_its_reservation_for_the_release(
+    running: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was forgotten before it was settled, and stayed reserved until the next start."""
+    op = operation(running)
+    await running.settlement.reserve(op)
+    monkeypatch.setattr("gateway.settlement.owed", lambda *given, **named: 1000)
+    with pytest.raises(ValueError, match="has reserved"):
+        await running.settlement.settle(op, 200)
+    await running.settlement.release(op, "internal_error")
+    assert running.balance.reserved == 0
+
+
+@pytest.mark.parametrize("ending", ["settle", "release"])
+async def test_what_the_journal_does_not_take_is_given_back_once_it_takes_again(running: Way, ending: str) -> None:
+    op = operation(running)
+    await running.settlement.reserve(op)
+    settlement = running.settlement
+    with running.journal_failing(), pytest.raises(Problem, match="ledger_unavailable"):
+        await (settlement.settle(op, 200) if ending == "settle" else settlement.release(op, "failed"))
+    assert (running.balance.reserved, running.balance.charged) == (1, 0)
+    await running.settlement.finish()
+    assert (running.balance.reserved, running.balance.charged) == (0, 0)
+
+
+async def test_it_tries_again_by_itself(running: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.settlement._RETRY", 0.0)
+    op = operation(running)
+    await running.settlement.reserve(op)
+    with running.journal_failing(), pytest.raises(Problem):
+        await running.settlement.release(op, "failed")
+    async with asyncio.timeout(20):
+        await running.settlement._owed_back.finish()
+    assert running.balance.reserved == 0
+
+
+async def test_the_end_does_not_wait_for_a_journal_that_never_takes_again(running: Way) -> None:
+    """A full disk held the drain up for ever."""
+    op = operation(running)
+    await running.settlement.reserve(op)
+    with running.journal_failing():
+        with pytest.raises(Problem):
+            await running.settlement.release(op, "failed")
+        async with asyncio.timeout(20):
+            await running.settlement.finish()
+    (reserve,) = running.ledger.accounts.open.values()
+    assert reserve.tokens == 1
+    await _given_back(running)
+
+
+async def _given_back(running: Way) -> None:
+    """As the next start does."""
+    (reserve,) = running.ledger.accounts.open.values()
+    running.meter.release(Reservation(ALPHA, reserve), "abandoned")
+    await running.ledger.committed()
+
+
+async def test_the_house_pays_for_the_gateways_own_fetches(running: Way) -> None:
+    reservation = await running.settlement.reserve_house("product", Quote(6))
+    assert running.house.reserved == 6
+    await running.settlement.settle_house(reservation, 6, "revalidated")
+    assert (running.house.charged, running.balance.charged) == (6, 0)
+
+
+async def test_a_refund_reverses_a_charge(running: Way) -> None:
+    op = operation(running)
+    await running.settlement.reserve(op)
+    reservation = op.reservation
+    await running.settlement.settle(op, 200)
+    await running.settlement.refund(reservation, "truncated")
+    assert (running.balance.charged, running.balance.remaining) == (0, GRANT)
+    await running.settlement.refund(None, "truncated")
