@@ -1,0 +1,192 @@
+"""The listening socket: accepts, reads heads into requests, hands them to the pipeline, drains."""
+
+import asyncio
+import select
+import socket
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any
+
+import structlog
+from aiohttp import http_parser, web
+from aiohttp.http import HttpVersion10, HttpVersion11
+
+from gateway.admission.peers import is_local, is_trusted
+from gateway.config.schema import Limits
+from gateway.errors import BadStart, Problem, Reason
+from gateway.health import Health
+from gateway.listener.body import declared_body, read_body, refuse_oversized
+from gateway.listener.connection import Census, Connection
+from gateway.listener.reply import Reply
+from gateway.messages import Answer, Fields, Request
+from gateway.pipeline import Pipeline
+
+_IDLE = 75.0
+_BACKLOG = 4096
+_PER_ADDRESS = 500
+_MOST_FIELDS = 256
+_POLL = 0.02
+
+
+class _Server(web.Server):
+    """Makes connections of our own kind."""
+
+    def __init__(self, listener: "Listener", **options: Any) -> None:
+        super().__init__(listener.handle, **options)
+        self._listener = listener
+        self._options = options
+
+    def __call__(self) -> web.RequestHandler:
+        return Connection(self, self._listener, loop=asyncio.get_running_loop(), **self._options)
+
+
+class Listener:
+    """One address that clients connect to."""
+
+    def __init__(
+        self, pipeline: Pipeline, health: Health, limits: Limits, trusted_proxies: tuple[str, ...] = ()
+    ) -> None:
+        self.pipeline = pipeline
+        self.limits = limits
+        self.census = Census()
+        self.log = structlog.get_logger("gateway.listener")
+        self._health = health
+        self._trusted = trusted_proxies
+        self._draining = False
+        self._socket: asyncio.Server | None = None
+        self._protocols = _Server(
+            self,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=_IDLE,
+            lingering_time=limits.body_timeout,
+            max_line_size=limits.target,
+            max_field_size=limits.fields,
+            max_headers=_MOST_FIELDS,
+        )
+
+    async def open(self, host: str, port: int) -> None:
+        """Bind and accept; raises BadStart where the address cannot be had, or aiohttp lacks its C parser."""
+        if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
+            raise BadStart("aiohttp runs without its C parser, which hostile input must be read with: reinstall it")
+        listening = bound(host, port)
+        self._socket = await asyncio.get_running_loop().create_server(self._protocols, sock=listening, backlog=_BACKLOG)
+
+    def admits(self, address: str) -> bool:
+        """Whether one more connection from `address` is within the limits."""
+        limits, most = self.limits, self.limits.connections_per_address
+        if is_trusted(address, self._trusted) or (most is None and is_local(address)):
+            most = limits.connections
+        return self.census.admits(address, limits.connections, _PER_ADDRESS if most is None else most)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """One request, from aiohttp's reading of it to the reply."""
+        try:
+            if request.raw_path.startswith("/-/"):
+                answer = self._own(request.raw_path)
+            else:
+                answer = await self.pipeline.handle(self._read(request))
+        except Problem as problem:
+            answer = self.pipeline.refuse_unread(problem, request.headers)
+        close = self._is_last(request) or not request.keep_alive or request.version < HttpVersion11
+        return Reply(_headless(answer, request.method), close=close, write_timeout=self.limits.write_timeout)
+
+    def _own(self, target: str) -> Answer:
+        """Below `/-/` the gateway answers itself; nothing there is ever forwarded."""
+        answer = self._health.answer(target.partition("?")[0])
+        if answer is None:
+            raise Problem(Reason.no_route)
+        return answer
+
+    async def drain(self) -> None:
+        """Take no new connection, let what was accepted finish, close what idles."""
+        self._draining = True
+        if self._socket is not None:
+            await _taken_in(self._socket.sockets)
+            self._socket.close()
+            # Those taken in last are only counted in a few turns later.
+            await asyncio.sleep(_POLL)
+        # Polled: a connection may fall idle, after its answer was given as one of many, without telling.
+        while self.census.total:
+            self._close_idle()
+            await asyncio.sleep(_POLL)
+        await self._protocols.shutdown(0)
+
+    def _close_idle(self) -> None:
+        for connection in self._protocols.connections:
+            if isinstance(connection, Connection) and connection.rests():
+                connection.force_close()
+
+    def _is_last(self, request: web.BaseRequest) -> bool:
+        connection = request.protocol
+        if not isinstance(connection, Connection):
+            return self._draining
+        return (self._draining or connection.eof) and not connection.pipelined
+
+    def _read(self, request: web.BaseRequest) -> Request:
+        fields = request.headers
+        _refuse_foreign(request)
+        _refuse_long(request, self.limits)
+        refuse_oversized(fields, self.limits)
+        connection = request.protocol
+        return Request(
+            method=request.method,
+            target=request.raw_path,
+            fields=fields,
+            peer=connection.address if isinstance(connection, Connection) else "",
+            body=read_body(request, self.limits) if declared_body(fields) else None,
+        )
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket bound to the address; raises BadStart with the fix where it is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise BadStart(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    return listening
+
+
+def _refuse_foreign(request: web.BaseRequest) -> None:
+    """What the parser lets pass: other versions (RFC 9112 §2.3), codings that nobody here takes off (§6.1), tunnels."""
+    if request.method == "CONNECT":
+        raise Problem(Reason.not_implemented, "CONNECT is not forwarded.")
+    if request.version not in (HttpVersion10, HttpVersion11):
+        raise Problem(Reason.malformed_request, "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
+    if request.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
+        raise Problem(Reason.not_implemented, "Only the chunked transfer coding is understood.")
+
+
+async def _taken_in(listening: Iterable[socket.socket]) -> None:
+    """Return once what the kernel has accepted already is accepted here too: closing its socket would reset it."""
+    waiting = select.poll()
+    for endpoint in listening:
+        waiting.register(endpoint.fileno(), select.POLLIN)
+    # A turn of the loop accepts one at least, and a queue holds no more; who comes later need not be waited for.
+    for _ in range(_BACKLOG):
+        empty = not waiting.poll(0)
+        await asyncio.sleep(0)
+        if empty:
+            return
+
+
+def _refuse_long(request: web.BaseRequest, limits: Limits) -> None:
+    if len(request.raw_path) > limits.target:
+        raise Problem(Reason.target_too_long)
+    if _size(request.headers) > limits.fields:
+        raise Problem(Reason.fields_too_large)
+
+
+def _size(fields: Fields) -> int:
+    # Through the items: the keys of a multidict leave repeated names out.
+    return len("".join(chain.from_iterable(fields.items()))) + 4 * len(fields)
+
+
+def _headless(answer: Answer, method: str) -> Answer:
+    if method == "HEAD":
+        answer.bodiless = True
+    return answer

@@ -1,0 +1,81 @@
+"""Composition: a gateway in this process, from its doors' opening to its orderly end."""
+
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from support.addresses import HOST, free_port
+from support.config import KEY, Config, config, key_field, plan, product_route
+from support.scripts import Gate, json_answer
+from support.upstream import ScriptedUpstream
+from support.wire import Connection
+
+from gateway.app import Gateway
+from gateway.config.load import load
+from gateway.errors import BadStart
+
+
+def loaded(folder: Path, whole: Config, listen: int, admin: int) -> Gateway:
+    """A gateway for `whole` on these ports, its store in `folder`."""
+    path = folder / "gateway.yaml"
+    placed = whole | {"listen": f"{HOST}:{listen}", "admin": {"listen": f"{HOST}:{admin}"}}
+    path.write_text(yaml.safe_dump(placed))
+    return Gateway(load(path))
+
+
+def metered(url: str) -> Config:
+    keys = [{"id": "alpha", "key": KEY, "plan": "pro"}]
+    return config(url, product_route(), keys=keys, plans={"pro": plan(2000)})
+
+
+async def test_from_open_to_drained(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    port, admin = free_port(), free_port()
+    gateway = loaded(tmp_path, metered(upstream.url), port, admin)
+    await gateway.start()
+    async with httpx.AsyncClient(headers=key_field()) as client:
+        for _ in range(2):
+            answer = await client.get(f"http://{HOST}:{port}/v1/products/1")
+        assert (answer.status_code, answer.json()["tokens_remaining"]) == (200, 1998)
+        scraped = (await client.get(f"http://{HOST}:{admin}/metrics")).text
+        assert 'gateway_tokens_charged_total{reason="lookup",route="product"} 2.0' in scraped
+        assert "gateway_stored_responses 1.0" in scraped
+        assert (await client.get(f"http://{HOST}:{admin}/readyz")).status_code == 200
+    await gateway.drain()
+    again = loaded(tmp_path, metered(upstream.url), port, admin)
+    await again.start()
+    async with httpx.AsyncClient(headers=key_field()) as client:
+        answer = await client.get(f"http://{HOST}:{port}/v1/products/1")
+    assert answer.json()["tokens_remaining"] == 1997
+    await again.drain()
+
+
+async def test_one_whose_client_has_left_is_settled_before_the_ledger_closes(
+    tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
+    """Its reservation stayed open, to be released at the next start, whatever the upstream had delivered."""
+    port, gate = free_port(), Gate()
+    upstream.script("/v1/products/1", gate, json_answer({"a": 1}))
+    gateway = loaded(tmp_path, metered(upstream.url), port, free_port())
+    await gateway.start()
+    async with await Connection.open((HOST, port)) as client:
+        client.request("GET", "/v1/products/1", f"Authorization: Bearer {KEY}")
+        await upstream.arrived("/v1/products/1")
+        client.hang_up()
+    gate.open()
+    await gateway.drain()
+    balance = gateway._ledger.accounts.balance("alpha")
+    assert (balance.charged, balance.reserved) == (1, 0)
+
+
+@pytest.mark.parametrize("taken", ["client", "admin"])
+async def test_a_taken_port_leaves_nothing_half_started(tmp_path: Path, upstream: ScriptedUpstream, taken: str) -> None:
+    port, admin = free_port(), free_port()
+    with socket.create_server((HOST, port if taken == "client" else admin)):
+        gateway = loaded(tmp_path, metered(upstream.url), port, admin)
+        with pytest.raises(BadStart, match="cannot listen"):
+            await gateway.start()
+    again = loaded(tmp_path, metered(upstream.url), port, admin)
+    await again.start()
+    await again.drain()
