@@ -1,0 +1,42 @@
+# make run: the demo. make test: every check. make help lists the rest.
+PORT ?= 8080
+ADMIN_PORT ?= 9180
+UPSTREAM_PORT ?= 8081
+COVERAGE ?= 90
+BIN := .venv/bin
+
+.PHONY: help install dev run test quick lint bench clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+
+install: ## .venv with the gateway command
+	@scripts/bootstrap.sh
+
+dev: ## the same with all that the tests need
+	@scripts/bootstrap.sh dev
+
+run: install ## the demo: a gateway in front of a demo upstream (PORT, ADMIN_PORT, UPSTREAM_PORT)
+	@$(BIN)/gateway demo --config config.yaml --port $(PORT) --admin-port $(ADMIN_PORT) --upstream-port $(UPSTREAM_PORT)
+
+lint: dev ## format check, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## every check, all tests, coverage
+	@scripts/test-tools.sh
+	$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE)
+
+quick: lint ## the inner loop: checks and the tests that are not slow
+	$(BIN)/pytest -n auto -m "not slow"
+
+bench: dev ## metered hits a second beside a bare aiohttp server (needs wrk)
+	@scripts/bench-tools.sh
+	$(BIN)/python bench/hits.py
+
+clean: ## what the commands above made, except the demo's store
+	rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist *.egg-info
+	find gateway tests -name __pycache__ -type d -prune -exec rm -rf {} +
