@@ -17,9 +17,10 @@ from gateway.fetch import Fetcher
 from gateway.health import Health
 from gateway.ledger.ledger import Ledger
 from gateway.listener.server import Listener
+from gateway.lookup import Live
 from gateway.meter import Meter
 from gateway.metrics import Gauges, Metrics
-from gateway.pipeline import Live, Pipeline
+from gateway.pipeline import Pipeline
 from gateway.reading import Buffers
 from gateway.settlement import Settlement
 from gateway.stores.memory import MemoryTier

@@ -3,29 +3,26 @@
 Nothing waits between a decision and its admission, and no answer is returned before its charge is in the journal.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import floor
 from typing import assert_never
 
 from multidict import CIMultiDict
 
-from gateway.admission.forwarding import forwarded
-from gateway.admission.memo import Preparing
 from gateway.admission.prepare import Intent, Prepared
-from gateway.admission.snapshot import CachePolicy, Snapshot, UpstreamPolicy
 from gateway.answering import Answering
 from gateway.answers.head import spliced_head
 from gateway.answers.splice import cut
 from gateway.cache import Cache
 from gateway.collapse import Failed, Fetched, NotKept, Outcome, Private, Unkept
 from gateway.errors import Problem, Reason
-from gateway.fetch import Errand, Fetcher
+from gateway.fetch import Fetcher
+from gateway.lookup import Live, Lookup
 from gateway.messages import Answer, Fields, Request, Stream
-from gateway.onward import for_lookup, for_pass
+from gateway.onward import for_pass
 from gateway.operation import Operation
 from gateway.passing import Passing
-from gateway.ports import Clock, Upstream
+from gateway.ports import Clock
 from gateway.revalidation import Revalidation
 from gateway.rfc9111.freshness import current_age
 from gateway.rfc9111.reuse import (
@@ -46,42 +43,7 @@ from gateway.watch import Watch
 # A response that a refresh outdated while it was fetched is not served as fresh: its callers decide again, this often.
 _MOST_TURNS = 4
 
-# Where tokens go into the body, the upstream is asked for identity whatever the client accepts.
-_ENCODING_OURS = (("accept-encoding", "identity"),)
-_IDENTITY = CIMultiDict({"Accept-Encoding": "identity"})
 _NO_FIELDS = CIMultiDict[str]()
-
-
-@dataclass(slots=True, frozen=True)
-class Live:
-    """One config in operation, kept by a request from its beginning to its end."""
-
-    snapshot: Snapshot
-    preparer: Preparing
-    upstreams: Mapping[str, Upstream]
-
-
-@dataclass(slots=True)
-class _Lookup:
-    """An operation on a cached route; `turns` counts how often it decided."""
-
-    op: Operation
-    prepared: Prepared
-    cache: CachePolicy
-    live: Live
-    turns: int = 0
-
-    @property
-    def policy(self) -> UpstreamPolicy:
-        return self.live.snapshot.upstreams[self.prepared.route.upstream]
-
-    def seen(self, variants: Sequence[StoredResponse]) -> Fields:
-        """The fields that select among `variants`: what the upstream would see, worked out only where any does."""
-        ours = self.prepared.route.tokens_in_body
-        for stored in variants:
-            if stored.selecting and not (ours and stored.selecting == _ENCODING_OURS):
-                return forwarded(self.prepared, self.live.snapshot)
-        return _IDENTITY if ours else self.prepared.request.fields
 
 
 class Pipeline:
@@ -118,7 +80,7 @@ class Pipeline:
             if prepared.route.cache is None or prepared.intent is Intent.pass_:
                 answer = await self._pass(op, prepared, live)
             else:
-                answer = await self._look_up(_Lookup(op, prepared, prepared.route.cache, live))
+                answer = await self._look_up(Lookup(op, prepared, prepared.route.cache, live))
         except Problem as problem:
             answer = await self._refuse(op, problem)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not keep what was reserved
@@ -142,7 +104,7 @@ class Pipeline:
         await self._revalidation.finish()
         await self._settlement.finish()
 
-    async def _look_up(self, lookup: _Lookup) -> Answer:
+    async def _look_up(self, lookup: Lookup) -> Answer:
         """Load, decide, admit, fetch, until there is an answer."""
         while True:
             variants = self._cache.peek(lookup.prepared.key)
@@ -154,7 +116,7 @@ class Pipeline:
                     return await self._reuse(lookup, decision)
                 case ReuseWhileRevalidating():
                     # Before the charge: a request that cannot be sent on is refused free.
-                    errand = _errand(lookup, decision.stored)
+                    errand = lookup.errand(decision.stored)
                     reused = await self._reuse(lookup, decision)
                     self._revalidation.start(errand)
                     return reused
@@ -168,7 +130,7 @@ class Pipeline:
                 case _:
                     assert_never(decision)
 
-    def _decide(self, lookup: _Lookup, variants: Sequence[StoredResponse]) -> Decision:
+    def _decide(self, lookup: Lookup, variants: Sequence[StoredResponse]) -> Decision:
         refresh = lookup.prepared.route.refresh
         return decide(
             variants,
@@ -179,7 +141,7 @@ class Pipeline:
             cooldown=refresh.cooldown if refresh is not None else 0.0,
         )
 
-    async def _reuse(self, lookup: _Lookup, reuse: Reuse | ReuseWhileRevalidating) -> Answer:
+    async def _reuse(self, lookup: Lookup, reuse: Reuse | ReuseWhileRevalidating) -> Answer:
         op = lookup.op
         op.ttl = floor(reuse.ttl)
         op.fwd = None if op.fwd_status is None else op.fwd
@@ -197,7 +159,7 @@ class Pipeline:
             stored.head = spliced_head(stored.head)
             self._cache.attach(stored, splice)
 
-    async def _obtain(self, lookup: _Lookup, decision: Validate | Fetch) -> Outcome:
+    async def _obtain(self, lookup: Lookup, decision: Validate | Fetch) -> Outcome:
         """Join the flight that is under way, or start one."""
         op, key = lookup.op, lookup.prepared.key
         op.fwd = decision.fwd
@@ -207,10 +169,10 @@ class Pipeline:
         if flight is not None:
             return await flight.follow()
         flight = self._collapse.take_off(key, forced=op.forced, alone=op.alone)
-        self._fetcher.start(flight, _errand(lookup, decision.stored if isinstance(decision, Validate) else None))
+        self._fetcher.start(flight, lookup.errand(decision.stored if isinstance(decision, Validate) else None))
         return await flight.lead()
 
-    async def _conclude(self, lookup: _Lookup, variants: Sequence[StoredResponse], outcome: Outcome) -> Answer | None:
+    async def _conclude(self, lookup: Lookup, variants: Sequence[StoredResponse], outcome: Outcome) -> Answer | None:
         """The answer that the outcome means for this operation; None where it must decide again."""
         match outcome:
             case Fetched():
@@ -222,7 +184,7 @@ class Pipeline:
             case _:
                 assert_never(outcome)
 
-    async def _keep_apart(self, lookup: _Lookup, outcome: Private) -> Answer | None:
+    async def _keep_apart(self, lookup: Lookup, outcome: Private) -> Answer | None:
         """The leader answers with what is its own; a follower goes on by itself."""
         op, answer = lookup.op, outcome.answer
         if answer is None:
@@ -233,7 +195,7 @@ class Pipeline:
             return await self._passing.answer(op, lookup.prepared, answer, lookup.policy)
         return await self._answer_with(op, answer, free=outcome.unproven)
 
-    async def _deliver(self, lookup: _Lookup, outcome: Fetched) -> Answer | None:
+    async def _deliver(self, lookup: Lookup, outcome: Fetched) -> Answer | None:
         """Answer with what was fetched, unless it is for others only or a refresh has outdated it meanwhile."""
         op, stored = lookup.op, outcome.stored
         # Whose own fetch it was takes it as it is: Vary may name a field that every exchange has anew.
@@ -247,7 +209,7 @@ class Pipeline:
         self._note(op, 304 if outcome.validated else stored.status, outcome.reason)
         return await self._answer_with(op, stored)
 
-    async def _fall_back(self, lookup: _Lookup, variants: Sequence[StoredResponse], outcome: Failed) -> Answer:
+    async def _fall_back(self, lookup: Lookup, variants: Sequence[StoredResponse], outcome: Failed) -> Answer:
         """RFC 5861 §4: a stale answer where one is allowed, else what the upstream said, else the problem."""
         op = lookup.op
         op.fwd_status = outcome.problem.upstream_status
@@ -291,15 +253,3 @@ class Pipeline:
             op.detail = reason.detail
         if reason is not None and not op.collapsed:
             self._watch.not_stored(op, reason.name)
-
-
-def _errand(lookup: _Lookup, validating: StoredResponse | None) -> Errand:
-    prepared, live = lookup.prepared, lookup.live
-    return Errand(
-        prepared=prepared,
-        cache=lookup.cache,
-        outgoing=for_lookup(prepared, live.snapshot, lookup.op.request_id, validating),
-        policy=lookup.policy,
-        upstream=live.upstreams[prepared.route.upstream],
-        validating=validating,
-    )

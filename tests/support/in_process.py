@@ -22,10 +22,11 @@ from gateway.collapse import Collapse
 from gateway.fetch import Fetcher
 from gateway.ledger.accounts import Balance
 from gateway.ledger.ledger import Ledger
+from gateway.lookup import Live
 from gateway.messages import Answer, Outgoing, Request, Stream
 from gateway.meter import HOUSE, Meter
 from gateway.metrics import Gauges, Metrics
-from gateway.pipeline import Live, Pipeline
+from gateway.pipeline import Pipeline
 from gateway.ports import SecondTier
 from gateway.reading import Buffers
 from gateway.settlement import Settlement
