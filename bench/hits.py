@@ -38,18 +38,17 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    command: list[str], port: int, core: str | None = None, **options: object
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A server process, pinned to `core`, once its port accepts."""
+    command: list[str], port: int, core: str | None = None, *, env: dict[str, str] | None = None, stdin: bytes = b""
+) -> Iterator[None]:
+    """A server process, pinned to `core` and fed `stdin`, once its port accepts."""
     pinned = ["taskset", "-c", core, *command] if core else command
-    stdin = options.pop("stdin", None)
-    with subprocess.Popen(pinned, stdin=subprocess.PIPE, **options) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(pinned, stdin=subprocess.PIPE, env=env) as process:
         if process.stdin is not None:
-            process.stdin.write(stdin or b"")
+            process.stdin.write(stdin)
             process.stdin.close()
         wait_for(port, process)
         try:
-            yield process
+            yield
         finally:
             process.terminate()
 
