@@ -14,6 +14,7 @@ class Reason(Enum):
     missing_key = (401, "unauthorized", "An API key is required")
     unknown_key = (401, "unauthorized", "The API key is not known")
     quota_exhausted = (402, "payment_required", "The tokens are used up and the plan does not renew")
+    origin_not_allowed = (403, "forbidden", "Pages of this origin may not call this route")
     no_route = (404, "not_found", "No route matches this request")
     method_not_allowed = (405, "bad_request", "The method is not allowed here")
     request_timeout = (408, "bad_request", "The request took too long to arrive")
@@ -43,6 +44,8 @@ class Reason(Enum):
     ledger_unavailable = (503, "service_unavailable", "The ledger is not available for now")
     buffers_full = (503, "service_unavailable", "The gateway holds too much unfinished content")
     upstream_connect_timeout = (504, "upstream_timeout", "The upstream did not accept the connection in time")
+    only_if_cached = (504, "upstream_timeout", "Nothing stored may be used, and the request allows nothing else")
+    validation_failed = (504, "upstream_timeout", "What is stored must be validated first, and that failed")
     upstream_read_timeout = (504, "upstream_timeout", "The upstream did not answer in time")
 
     def __init__(self, status: int, code: str, title: str) -> None:

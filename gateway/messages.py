@@ -25,6 +25,12 @@ HOP_BY_HOP = frozenset(
 )
 """Lower-case names of the fields that end at each hop, besides those that Connection nominates (RFC 9110 §7.6.1)."""
 
+TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""A token, as names of fields and methods are (RFC 9110 §5.6.2); to be matched in full."""
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+"""By scheme (RFC 9110 §4.2)."""
+
 UNSENDABLE = re.compile(r"[\x00\r\n\ud800-\udfff]")
 """What a field's value cannot hold on its way out: what ends a line, and stray bytes that are no UTF-8."""
 
@@ -37,12 +43,21 @@ def nominated(fields: Fields) -> frozenset[str]:
     return frozenset([name.strip().lower() for value in values for name in value.split(",")]) if values else _NONE
 
 
+# Meant for every recipient of a response: RFC 9110 §7.6.1 forbids to nominate such fields, so that it does nothing.
+_FOR_EVERYONE = frozenset({"cache-control", "expires", "vary"})
+
+
+def ending_here(fields: Fields) -> frozenset[str]:
+    """Lower-case names of a response's fields that are not passed on and not stored (RFC 9110 §7.6.1)."""
+    return HOP_BY_HOP | (nominated(fields) - _FOR_EVERYONE)
+
+
 @dataclass(slots=True)
 class Request:
     """A request as the client sent it; the target is still raw.
 
     `body` is None where the request has none (RFC 9112 §6.3), else an iterator of chunks that may be read once.
-    `peer` is the client's address without port.
+    `peer` is the client's address without port, `version` the protocol's that it spoke.
     """
 
     method: str
@@ -51,6 +66,7 @@ class Request:
     peer: str = ""
     scheme: str = "http"
     body: AsyncIterator[bytes] | None = None
+    version: str = "1.1"
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ class SecondTier(Protocol):
         """Every variant stored under `key`, outdated ones left out; empty for a miss."""
 
     async def save(self, stored: StoredResponse) -> None:
-        """Keep `stored`, replacing the variant with the same selecting header fields."""
+        """Keep `stored` in place of the variant with the same selecting header fields; an outdated one removes that."""
 
     async def drop(self, groups: tuple[str, ...], before: float, keep: str | None) -> None:
         """Outdate what belongs to one of `groups` and began before `before` (steady seconds), but for key `keep`."""

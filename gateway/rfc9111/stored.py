@@ -22,14 +22,20 @@ class Times(NamedTuple):
 class Terms:
     """What the origin says of reuse, distilled from its fields once; durations in seconds.
 
-    `lifetime` is the explicit freshness lifetime (§4.2.1: s-maxage, max-age, Expires), None where there is none.
+    `lifetime` is the explicit freshness lifetime (§4.2.1: a targeted field's, s-maxage, max-age, Expires), None where
+    there is none; `heuristic` the one that Last-Modified allows to assume (§4.2.2), None where nothing does.
+    `immutable`: it does not change while it is fresh (RFC 8246). `date` is when it was made, in seconds since the
+    epoch: Date, else when it was received.
     """
 
     lifetime: float | None = None
+    heuristic: float | None = None
     no_cache: bool = False
     must_revalidate: bool = False
     stale_while_revalidate: float | None = None
     stale_if_error: float | None = None
+    immutable: bool = False
+    date: float = 0.0
 
 
 @dataclass(slots=True, frozen=True)
@@ -37,14 +43,19 @@ class Policy:
     """What a route's `cache` adds to the origin's terms; durations in seconds.
 
     `ttl` None: the origin's fields alone decide. `override_origin`: `ttl` wins over the origin's fields, no-store and
-    private included.
+    private included. `stale_if_error` None: the route does not say.
     """
 
     ttl: float | None = None
     ttl_by_status: Mapping[int, float] = field(default_factory=dict)
     override_origin: bool = False
     stale_while_revalidate: float = 0.0
-    stale_if_error: float = 0.0
+    stale_if_error: float | None = None
+
+    @property
+    def pure(self) -> bool:
+        """Whether nothing but the origin's fields gives a lifetime: RFC 9111 and no more."""
+        return self.ttl is None and not self.ttl_by_status and not self.override_origin
 
 
 @dataclass(slots=True, eq=False)
@@ -55,8 +66,9 @@ class StoredResponse:
     Content-Length and Age, which the answer adds, as it adds the gateway's own Cache-Status and Via. `selecting` holds
     the selecting header fields (§4.1): lower-case field name and normalised value of the request it answered, sorted
     by name, "" where the field was absent. `began` and `received` are RFC 9111's request_time and response_time,
-    `initial_age` its corrected_initial_age (§4.2.3). `groups` are outdated together by a refresh; `outdated` is set by
-    one. `forced` says that a force refresh fetched it.
+    `initial_age` its corrected_initial_age (§4.2.3). `groups` are all that it belongs to: each may be outdated as a
+    whole, by a refresh or an unsafe method, and `outdated` says that one was, `invalid` that an unsafe method did it
+    (§4.4). `forced`: a force refresh fetched it.
     """
 
     key: str
@@ -74,4 +86,5 @@ class StoredResponse:
     groups: tuple[str, ...] = ()
     forced: bool = False
     outdated: bool = False
+    invalid: bool = False
     splice: Splice | None = None
