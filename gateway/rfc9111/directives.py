@@ -1,7 +1,7 @@
 """Cache-Control directives (RFC 9111 §5.2) and the list syntax they are written in (RFC 9110 §5.6.1)."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 Directives = Mapping[str, str | None]
 
@@ -13,8 +13,11 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 # Possessive on purpose: a list that a client made up must not cost more than one pass.
 _MEMBER = re.compile(r'((?:[^",]|"(?:[^"\\]|\\.)*+")*+)(,|\Z)', re.DOTALL)
 
-_QUALIFIABLE = ("no-cache", "private")
+QUALIFIABLE = ("no-cache", "private")
+"""The directives that may concern some fields of a response only (§5.2.2.4, §5.2.2.7)."""
+
 _DELTA_LIMIT = 2**31
+_LONGEST_NAMES = 4096
 
 
 def members(value: str) -> list[str]:
@@ -45,15 +48,16 @@ def directives(lines: Iterable[str]) -> dict[str, str | None]:
     Text that is not of the grammar stays in the argument, where no reader takes it for a number or a field name.
     """
     found: dict[str, str | None] = {}
+    repeated: dict[str, list[str | None]] = {}
     for line in lines:
         for member in members(line):
             if match := _DIRECTIVE.match(member):
                 name, argument = match[1].lower(), _argument(match[2])
                 if name not in found:
                     found[name] = argument
-                elif name in _QUALIFIABLE:
-                    found[name] = _joined(found[name], argument)
-    return found
+                elif name in QUALIFIABLE:
+                    repeated.setdefault(name, [found[name]]).append(argument)
+    return found | {name: _joined(arguments) for name, arguments in repeated.items()} if repeated else found
 
 
 def _argument(rest: str) -> str | None:
@@ -65,16 +69,18 @@ def _argument(rest: str) -> str | None:
     return argument
 
 
-def _joined(one: str | None, other: str | None) -> str | None:
-    return f"{one}, {other}" if field_names(one) and field_names(other) else None
+def _joined(arguments: Sequence[str | None]) -> str | None:
+    named = [argument for argument in arguments if argument and field_names(argument)]
+    return ", ".join(named) if len(named) == len(arguments) else None
 
 
 def field_names(argument: str | None) -> frozenset[str]:
     """The lower-case field names of a qualified `no-cache` or `private` (§5.2.2.4, §5.2.2.7).
 
-    Empty for the unqualified form, which is also how an argument that is no list of names is read.
+    Empty for the unqualified form, which is also how an argument that is no list of names is read, and one that is
+    longer than 4 KiB.
     """
-    names = members(argument or "")
+    names = members(argument or "") if len(argument or "") <= _LONGEST_NAMES else []
     if not all(_NAME.fullmatch(name) for name in names):
         return frozenset()
     return frozenset(name.lower() for name in names)
@@ -87,7 +93,7 @@ def unqualified(found: Directives, name: str) -> bool:
 
 def withheld(found: Directives) -> frozenset[str]:
     """Lower-case names of the fields that qualified directives keep out of a shared cache."""
-    return frozenset[str]().union(*(field_names(found.get(name)) for name in _QUALIFIABLE))
+    return frozenset[str]().union(*(field_names(found.get(name)) for name in QUALIFIABLE))
 
 
 def delta_seconds(argument: str | None) -> float | None:

@@ -25,10 +25,16 @@ def overriding(status: int, policy: Policy) -> bool:
 
 
 def lifetime(terms: Terms, status: int, policy: Policy) -> float | None:
-    """The freshness lifetime in seconds (§4.2.1), None where neither the origin nor the route gives one."""
+    """The freshness lifetime in seconds (§4.2.1), None where neither the origin nor the route gives one.
+
+    On a pure route one is assumed where the origin is silent (§4.2.2); other routes never guess.
+    """
     if policy.override_origin or terms.lifetime is None:
         ttl = configured_ttl(status, policy)
-        return terms.lifetime if ttl is None else ttl
+        if ttl is not None:
+            return ttl
+        if policy.pure and terms.lifetime is None:
+            return terms.heuristic
     return terms.lifetime
 
 
@@ -49,7 +55,8 @@ def _age_value(fields: Fields) -> float:
 def current_age(stored: StoredResponse, now: float) -> float:
     """Seconds since the origin made or validated the response (§4.2.3); `now` in steady seconds."""
     # A steady clock begins anew with each process, and may begin behind what another process stored.
-    return stored.initial_age + max(0.0, now - stored.received)
+    resident = now - stored.received
+    return stored.initial_age + resident if resident > 0 else stored.initial_age
 
 
 def needs_validation(terms: Terms, status: int, policy: Policy, ttl: float) -> bool:
@@ -57,19 +64,25 @@ def needs_validation(terms: Terms, status: int, policy: Policy, ttl: float) -> b
     return (terms.no_cache or (terms.must_revalidate and ttl <= 0)) and not overriding(status, policy)
 
 
+def never_stale(terms: Terms, status: int, policy: Policy) -> bool:
+    """Whether the origin forbids any use of the stale response without validation (§4.2.4)."""
+    return (terms.no_cache or terms.must_revalidate) and not overriding(status, policy)
+
+
 def stale_while_revalidate(terms: Terms, status: int, policy: Policy) -> float:
     """Seconds of staleness bridged while a background fetch runs (RFC 5861 §3); 0 where that is forbidden."""
-    return _allowance(terms, status, policy, terms.stale_while_revalidate, policy.stale_while_revalidate)
-
-
-def stale_if_error(terms: Terms, status: int, policy: Policy) -> float:
-    """Seconds of staleness bridged when the upstream fails (RFC 5861 §4); 0 where that is forbidden."""
-    return _allowance(terms, status, policy, terms.stale_if_error, policy.stale_if_error)
-
-
-def _allowance(terms: Terms, status: int, policy: Policy, origins: float | None, routes: float) -> float:
-    if overriding(status, policy):
-        return routes
-    if terms.no_cache or terms.must_revalidate:
+    if never_stale(terms, status, policy):
         return 0.0
-    return routes if origins is None else origins
+    origins = None if overriding(status, policy) else terms.stale_while_revalidate
+    return policy.stale_while_revalidate if origins is None else origins
+
+
+def stale_if_error(terms: Terms, status: int, policy: Policy) -> float | None:
+    """Seconds of staleness bridged when the upstream fails (RFC 5861 §4), 0 where that is forbidden.
+
+    None where neither the origin nor the route says anything of it.
+    """
+    if never_stale(terms, status, policy):
+        return 0.0
+    origins = None if overriding(status, policy) else terms.stale_if_error
+    return policy.stale_if_error if origins is None else origins

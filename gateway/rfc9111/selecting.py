@@ -15,6 +15,8 @@ EMPTY = " "
 
 # Lists whose order means nothing and whose members compare case-insensitively (RFC 9110 §12.5).
 _PREFERENCES = frozenset({"accept", "accept-charset", "accept-encoding", "accept-language"})
+# Lists whose members compare case-insensitively, and whose order counts (RFC 9110 §8.4, §8.5).
+_CASELESS = frozenset({"access-control-request-headers", "content-encoding", "content-language"})
 # Fields that are no lists: blanks around their commas belong to the value.
 _SINGLE = frozenset({"authorization", "cookie", "referer", "user-agent"})
 _WEIGHT = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
@@ -31,18 +33,28 @@ def selecting(vary_values: Iterable[str], request_fields: Fields) -> tuple[tuple
 
 def matches(stored_selecting: tuple[tuple[str, str], ...], request_fields: Fields) -> bool:
     """Whether `request_fields` have the selecting header fields that the stored response answered."""
-    return not stored_selecting or all(
-        name != "*" and _normalised(name, request_fields) == value for name, value in stored_selecting
-    )
+    for name, value in stored_selecting:  # noqa: SIM110 - all() would cost every hit with Vary a fifth more
+        if name == "*" or _normalised(name, request_fields) != value:
+            return False
+    return True
 
 
 def select(variants: Iterable[StoredResponse], request_fields: Fields) -> StoredResponse | None:
-    """The most recently received of the variants that match, None where none does."""
+    """The variant to answer with, None where none matches: the most recently made (§4) of those with a Vary (§4.1).
+
+    One without is what an origin says that forgot its Vary, so it comes after them; an outdated one comes last.
+    """
     selected = None
     for stored in variants:
-        if (selected is None or stored.received > selected.received) and matches(stored.selecting, request_fields):
+        if selected is not None and _rank(stored) <= _rank(selected):
+            continue
+        if not stored.selecting or matches(stored.selecting, request_fields):
             selected = stored
     return selected
+
+
+def _rank(stored: StoredResponse) -> tuple[bool, bool, float, float]:
+    return not stored.outdated, bool(stored.selecting), stored.terms.date, stored.received
 
 
 def _normalised(name: str, request_fields: Fields) -> str:
@@ -59,6 +71,8 @@ def _list_written(name: str, lines: tuple[str, ...]) -> str:
     items = [member for line in lines for member in members(line)]
     if name in _PREFERENCES:
         items = sorted(map(_preference, items))
+    elif name in _CASELESS:
+        items = [item.lower() for item in items]
     return ", ".join(items) or EMPTY
 
 

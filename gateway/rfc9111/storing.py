@@ -6,9 +6,9 @@ from enum import Enum
 
 from multidict import CIMultiDict
 
-from gateway.messages import HOP_BY_HOP, Fields, nominated
+from gateway.messages import Fields, ending_here
 from gateway.rfc9111.dates import format_date
-from gateway.rfc9111.directives import Directives, directives, members, unqualified, withheld
+from gateway.rfc9111.directives import Directives, members, unqualified, withheld
 from gateway.rfc9111.freshness import (
     initial_age,
     lifetime,
@@ -18,22 +18,27 @@ from gateway.rfc9111.freshness import (
     stale_while_revalidate,
 )
 from gateway.rfc9111.selecting import selecting
-from gateway.rfc9111.stored import Policy, StoredResponse, Times
-from gateway.rfc9111.terms import terms
+from gateway.rfc9111.stored import Policy, StoredResponse, Terms, Times
+from gateway.rfc9111.targeted import in_force
+from gateway.rfc9111.terms import assumable, terms
 
-# RFC 9110 §15.1 without 206, which this cache does not store.
-HEURISTICALLY_CACHEABLE = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
 # The status codes whose caching requirements are met here (§5.2.2.3): RFC 9110 §15's final ones but 206 and 304.
 UNDERSTOOD = frozenset(
     {*range(200, 206), *range(300, 304), 305, 307, 308, *range(400, 418), 421, 422, 426, *range(500, 506)}
 )
 
-# Cache-Control directives that let a shared cache reuse the response to a request with Authorization (§3.5).
+# A POST's response only where it says for how long, and speaks for its target (RFC 9110 §9.3.3).
+_METHODS = ("GET", "POST")
+
+# Each field that Vary names is compared for every variant, with every request.
+_MOST_VARYING = 64
+
+# Directives that let a shared cache reuse the response to a request with Authorization (§3.5).
 _SHARED = frozenset({"must-revalidate", "public", "s-maxage"})
 
 # Of the connection or the exchange, not of the response (§3.1, RFC 9110 §7.6.1), or made anew for each answer. What
 # earlier recipients say in Via and Cache-Status is kept (RFC 9110 §7.6.3, RFC 9211 §2).
-_NOT_KEPT = HOP_BY_HOP | {"age", "content-length", "set-cookie"}
+_NOT_KEPT = frozenset({"age", "content-length", "set-cookie"})
 
 
 class Unstorable(Enum):
@@ -49,7 +54,8 @@ class Unstorable(Enum):
     authorization = ("the request was authorized and the response is not marked as shared", True)
     partial = ("the response answers a range of its request", True)
     not_modified = ("the response answers a condition of its request", True)
-    method = ("only responses to GET are stored", False)
+    request_no_store = ("the request says no-store", False)
+    method = ("responses to this method are not stored", False)
     status = ("the status code is not understood", False)
     no_lifetime = ("the response has no freshness lifetime", False)
     too_large = ("the response is larger than what the route stores", False)
@@ -89,18 +95,28 @@ _STORABLE = Storable()
 
 
 def storability(
-    method: str, status: int, fields: Fields, policy: Policy, *, authorized: bool, public: bool, now: float
+    method: str,
+    status: int,
+    fields: Fields,
+    policy: Policy,
+    *,
+    authorized: bool,
+    public: bool,
+    now: float,
+    unstored: bool = False,
 ) -> Storability:
     """Whether the response to a request with `method` may and should be stored.
 
     `authorized`: the request carried Authorization, which bars sharing on a `public` route (§3.5); elsewhere the
-    account's scope in the cache key governs. `now`, in seconds since the epoch, dates a response without Date. The
-    size is the caller's to judge (`Unstorable.too_large`).
+    account's scope in the cache key governs. `now`, in seconds since the epoch, dates a response without Date.
+    `unstored`: the request said no-store (§5.2.1.5). The size is the caller's to judge (`Unstorable.too_large`), and so
+    is whether a POST's response speaks for a GET of the same target (RFC 9110 §9.3.3). Of a stored response that a 304
+    freshened, ask with GET, the stored status and the merged fields.
     """
-    found = directives(fields.getall("Cache-Control", ()))
-    reason = _personal(status, fields, found, overriding(status, policy), authorized and public) or _general(
-        method, status, fields, found, policy, now
-    )
+    found, _ = in_force(fields)
+    reason = _personal(status, fields, found, overriding(status, policy), authorized and public)
+    if reason is None:
+        reason = Unstorable.request_no_store if unstored else _general(method, status, fields, found, policy, now)
     return _STORABLE if reason is None else NotStored(reason)
 
 
@@ -111,7 +127,8 @@ def _personal(status: int, fields: Fields, found: Directives, override: bool, au
         return Unstorable.private
     if "Set-Cookie" in fields and "set-cookie" not in withheld(found):
         return Unstorable.set_cookie
-    if "*" in _listed(fields, "Vary"):
+    varying = _listed(fields, "Vary")
+    if "*" in varying or len(varying) > _MOST_VARYING:
         return Unstorable.vary_star
     if authorized and _SHARED.isdisjoint(found):
         return Unstorable.authorization
@@ -121,23 +138,26 @@ def _personal(status: int, fields: Fields, found: Directives, override: bool, au
 def _general(
     method: str, status: int, fields: Fields, found: Directives, policy: Policy, now: float
 ) -> Unstorable | None:
-    if method != "GET":
+    if method not in _METHODS:
         return Unstorable.method
     if status < 200 or ("must-understand" in found and status not in UNDERSTOOD):
         return Unstorable.status
-    return None if _worth_storing(status, fields, found, policy, now) else Unstorable.no_lifetime
+    told = terms(fields, now, status)
+    if method == "POST" and told.lifetime is None:
+        return Unstorable.no_lifetime
+    return None if _worth_storing(told, status, fields, found, policy) else Unstorable.no_lifetime
 
 
-def _worth_storing(status: int, fields: Fields, found: Directives, policy: Policy, now: float) -> bool:
+def _worth_storing(told: Terms, status: int, fields: Fields, found: Directives, policy: Policy) -> bool:
     """Whether the response can ever be served again: fresh, stale by permission, or validated."""
-    validator = "ETag" in fields or "Last-Modified" in fields
-    told = terms(fields, now)
+    hidden = withheld(found)
+    validator = any(name in fields and name not in hidden for name in ("etag", "last-modified"))
     seconds = lifetime(told, status, policy)
     if seconds is None:
-        return validator and policy.ttl is None and ("public" in found or status in HEURISTICALLY_CACHEABLE)
+        return validator and policy.ttl is None and assumable(found, status)
     if validator or (seconds > 0 and not needs_validation(told, status, policy, seconds)):
         return True
-    return max(stale_while_revalidate(told, status, policy), stale_if_error(told, status, policy)) > 0
+    return max(stale_while_revalidate(told, status, policy), stale_if_error(told, status, policy) or 0.0) > 0
 
 
 def _listed(fields: Fields, name: str) -> list[str]:
@@ -146,11 +166,8 @@ def _listed(fields: Fields, name: str) -> list[str]:
 
 def kept(fields: Fields) -> CIMultiDict[str]:
     """The fields of a response that are stored: the end-to-end ones (§3.1) that no qualified directive withholds."""
-    dropped: Collection[str] = {
-        *_NOT_KEPT,
-        *withheld(directives(fields.getall("Cache-Control", ()))),
-        *nominated(fields),
-    }
+    found, _ = in_force(fields)
+    dropped: Collection[str] = {*_NOT_KEPT, *withheld(found), *ending_here(fields)}
     return CIMultiDict((name, value) for name, value in fields.items() if name.lower() not in dropped)
 
 
@@ -199,7 +216,7 @@ def new_stored(
         reason=reason,
         head=stored_head(whole),
         body=body,
-        terms=terms(whole, times.wall),
+        terms=terms(whole, times.wall, status),
         selecting=selecting(fields.getall("Vary", ()), request_fields),
         etag=remaining.get("ETag"),
         last_modified=remaining.get("Last-Modified"),

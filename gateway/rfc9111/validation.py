@@ -9,8 +9,8 @@ from gateway.rfc9111.stored import StoredResponse, Times
 from gateway.rfc9111.storing import dated, head_fields, kept, stored_head
 from gateway.rfc9111.terms import terms
 
-# They describe the stored content as it was received, which a 304 does not replace (§3.2).
-_OF_THE_CONTENT = ("Content-Encoding", "Content-Length", "Content-Range", "Content-Type")
+# Without them the stored content could not be read as what it is: an update keeps its hands off them (§3.2).
+_OF_THE_CONTENT = ("Content-Encoding", "Content-Length", "Content-Range")
 
 
 def conditional_fields(stored: StoredResponse) -> list[tuple[str, str]]:
@@ -32,6 +32,19 @@ def freshens(stored: StoredResponse, fields: Fields) -> bool:
     return etag == stored.etag
 
 
+def head_freshens(stored: StoredResponse, status: int, fields: Fields) -> bool:
+    """Whether a HEAD's response agrees with `stored` in all it says of it (§4.3.5), to be updated by `freshened`.
+
+    A 200 that does not tells that `stored` is out of date; of other statuses the RFC says nothing.
+    """
+    if not status == stored.status == 200:
+        return False
+    told = [("ETag", stored.etag), ("Last-Modified", stored.last_modified)]
+    if stored.splice is None:
+        told.append(("Content-Length", str(len(stored.body))))
+    return all(fields.get(name, value) == value for name, value in told)
+
+
 def freshened(stored: StoredResponse, request_fields: Fields, fields: Fields, times: Times) -> StoredResponse:
     """`stored` as a 304 with `fields` leaves it (§3.2), to be replaced by it; content and splice are kept.
 
@@ -50,7 +63,7 @@ def freshened(stored: StoredResponse, request_fields: Fields, fields: Fields, ti
     return replace(
         stored,
         head=stored_head(merged),
-        terms=terms(merged, times.wall),
+        terms=terms(merged, times.wall, stored.status),
         selecting=selecting(update.getall("Vary"), request_fields) if "Vary" in update else stored.selecting,
         etag=update.get("ETag", stored.etag) if "ETag" in remaining else None,
         last_modified=update.get("Last-Modified", stored.last_modified) if "Last-Modified" in remaining else None,
@@ -58,5 +71,6 @@ def freshened(stored: StoredResponse, request_fields: Fields, fields: Fields, ti
         received=times.received,
         initial_age=initial_age(fields, times),
         outdated=False,
+        invalid=False,
         forced=False,
     )

@@ -55,21 +55,21 @@ def test_parse_date(value: str, expected: float | None) -> None:
     assert parse_date(value, NOW) == expected
 
 
-def test_two_digit_years_follow_the_clock() -> None:
+def test_5_6_7_two_digit_years_follow_the_clock() -> None:
     assert parse_date("Friday, 01-Jan-00 00:00:00 GMT", seconds(2099, 12, 31)) == seconds(2100, 1, 1)
     assert parse_date("Friday, 01-Jan-99 00:00:00 GMT", seconds(2000, 1, 1)) == seconds(1999, 1, 1)
 
 
 @given(st.integers(int(seconds(1, 1, 1)), int(seconds(9999, 12, 31))))
-def test_format_date_is_read_back(moment: int) -> None:
+def test_5_6_7_format_date_is_read_back(moment: int) -> None:
     assert parse_date(format_date(moment), NOW) == moment
 
 
 @given(st.text() | st.from_regex(r"\A[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT\Z"))
-def test_parse_date_of_any_text_is_a_date_or_none(value: str) -> None:
+def test_5_6_7_parse_date_of_any_text_is_a_date_or_none(value: str) -> None:
     parsed = parse_date(value, NOW)
     assert parsed is None or parse_date(format_date(parsed), NOW) == parsed
 
 
-def test_format_date_rounds_down() -> None:
+def test_5_6_7_format_date_rounds_down() -> None:
     assert format_date(EXAMPLE + 0.9) == "Sun, 06 Nov 1994 08:49:37 GMT"

@@ -22,15 +22,29 @@ TOKENS = st.text(TCHARS, min_size=1)
         pytest.param('a="x, y", b', ['a="x, y"', "b"], id="RFC9110-5.6.4-comma-in-quotes"),
         pytest.param('b, a="x, y"', ["b", 'a="x, y"'], id="RFC9110-5.6.4-quotes-last"),
         pytest.param(r'a="x\", y", b', [r'a="x\", y"', "b"], id="RFC9110-5.6.4-escaped-quote"),
-        pytest.param('a="x, no-store', ['a="x', "no-store"], id="unclosed-quote-hides-nothing"),
-        pytest.param('b="y, z", a="x, c', ['b="y, z"', 'a="x', "c"], id="unclosed-quote-after-a-closed-one"),
+        pytest.param('a="x, no-store', ['a="x', "no-store"], id="RFC9110-5.6.4-unclosed-quote-hides-nothing"),
+        pytest.param(
+            'b="y, z", a="x, c', ['b="y, z"', 'a="x', "c"], id="RFC9110-5.6.4-unclosed-quote-after-a-closed-one"
+        ),
     ],
 )
 def test_members(value: str, expected: list[str]) -> None:
     assert members(value) == expected
 
 
-def test_members_of_a_hostile_list_take_one_pass() -> None:
+def test_5_2_a_repeated_directives_names_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str | None] = []
+
+    def names(argument: str | None) -> frozenset[str]:
+        read.append(argument)
+        return field_names(argument)
+
+    monkeypatch.setattr("gateway.rfc9111.directives.field_names", names)
+    assert directives([",".join(["private=a"] * 100)]) == {"private": ", ".join("a" * 100)}
+    assert read == ["a"] * 100
+
+
+def test_rfc9110_5_6_1_members_of_a_hostile_list_take_one_pass() -> None:
     assert len(members('"\\' * 200_000 + ",x")) == 2
 
 
@@ -56,6 +70,8 @@ def test_members_of_a_hostile_list_take_one_pass() -> None:
         pytest.param(['private="a", private'], {"private": None}, id="4.2.1-private-most-restrictive"),
         pytest.param(['private, private="a"'], {"private": None}, id="4.2.1-private-most-restrictive-first"),
         pytest.param(['no-cache="a"', 'no-cache="b"'], {"no-cache": "a, b"}, id="4.2.1-no-cache-adds-up"),
+        pytest.param(['private="a"', 'private="b"', "private"], {"private": None}, id="4.2.1-private-restrictive-last"),
+        pytest.param(["private=a,private=b,private=c"], {"private": "a, b, c"}, id="4.2.1-private-adds-up-three"),
         pytest.param([], {}, id="5.2-none"),
     ],
 )
@@ -64,7 +80,7 @@ def test_directives(lines: list[str], expected: dict[str, str | None]) -> None:
 
 
 @given(st.lists(st.text()))
-def test_directives_of_any_text_have_lower_case_token_names(lines: list[str]) -> None:
+def test_5_2_directives_of_any_text_have_lower_case_token_names(lines: list[str]) -> None:
     for name in directives(lines):
         assert name
         assert set(name) <= set(TCHARS)
@@ -72,7 +88,7 @@ def test_directives_of_any_text_have_lower_case_token_names(lines: list[str]) ->
 
 
 @given(st.dictionaries(TOKENS.map(str.lower), st.none() | st.text(string.printable.replace("\n", ""))))
-def test_directives_read_back_what_was_quoted(expected: dict[str, str | None]) -> None:
+def test_rfc9110_5_6_4_directives_read_back_what_was_quoted(expected: dict[str, str | None]) -> None:
     quoted = [
         name if value is None else '{}="{}"'.format(name, value.replace("\\", r"\\").replace('"', r"\""))
         for name, value in expected.items()
@@ -89,13 +105,15 @@ def test_directives_read_back_what_was_quoted(expected: dict[str, str | None]) -
         pytest.param("", set(), id="5.2.2.4-no-names"),
         pytest.param("; max-age=9", set(), id="5.2.2.4-no-list-of-names"),
         pytest.param("a, b c", set(), id="5.2.2.4-one-bad-name"),
+        pytest.param("a" * 4096, {"a" * 4096}, id="5.2.2.4-longest"),
+        pytest.param("a" * 4097, set(), id="5.2.2.4-too-long-to-read"),
     ],
 )
 def test_field_names(argument: str | None, expected: set[str]) -> None:
     assert field_names(argument) == expected
 
 
-def test_unqualified_and_withheld() -> None:
+def test_5_2_2_unqualified_and_withheld() -> None:
     found = directives(['no-cache="a", private="B, c"'])
     assert not unqualified(found, "no-cache")
     assert not unqualified(found, "max-age")

@@ -11,6 +11,7 @@ from gateway.rfc9111.freshness import (
     initial_age,
     lifetime,
     needs_validation,
+    never_stale,
     overriding,
     stale_if_error,
     stale_while_revalidate,
@@ -22,6 +23,7 @@ TTL = Policy(ttl=900.0, ttl_by_status={404: 60.0})
 OVERRIDE = Policy(ttl=900.0, ttl_by_status={404: 60.0}, override_origin=True)
 EXPLICIT = Terms(lifetime=5.0)
 SILENT = Terms()
+GUESSED = Terms(heuristic=7.0)
 
 
 @pytest.mark.parametrize(
@@ -32,14 +34,22 @@ SILENT = Terms()
         pytest.param(EXPLICIT, 200, TTL, 5.0, id="4.2.1-origin-before-ttl"),
         pytest.param(Terms(lifetime=0.0), 200, TTL, 0.0, id="4.2.1-origin-zero-before-ttl"),
         pytest.param(EXPLICIT, 404, TTL, 5.0, id="4.2.1-origin-before-ttl-by-status"),
-        *(pytest.param(SILENT, status, TTL, 900.0, id=f"ttl-{status}") for status in (200, 203, 301, 308)),
-        *(pytest.param(SILENT, status, TTL, None, id=f"no-ttl-{status}") for status in (204, 302, 307, 410, 500)),
-        pytest.param(SILENT, 404, TTL, 60.0, id="ttl-by-status"),
-        pytest.param(SILENT, 200, Policy(ttl=900.0, ttl_by_status={200: 0.0}), 0.0, id="ttl-by-status-before-ttl"),
-        pytest.param(EXPLICIT, 200, OVERRIDE, 900.0, id="override-ttl"),
-        pytest.param(EXPLICIT, 404, OVERRIDE, 60.0, id="override-ttl-by-status"),
-        pytest.param(EXPLICIT, 302, OVERRIDE, 5.0, id="override-where-no-ttl-applies"),
-        pytest.param(SILENT, 302, OVERRIDE, None, id="override-with-nothing"),
+        *(pytest.param(SILENT, status, TTL, 900.0, id=f"4.2.2-ttl-{status}") for status in (200, 203, 301, 308)),
+        *(pytest.param(SILENT, status, TTL, None, id=f"4.2.2-no-ttl-{status}") for status in (204, 302, 307, 410, 500)),
+        pytest.param(SILENT, 404, TTL, 60.0, id="4.2.2-ttl-by-status"),
+        pytest.param(
+            SILENT, 200, Policy(ttl=900.0, ttl_by_status={200: 0.0}), 0.0, id="4.2.2-ttl-by-status-before-ttl"
+        ),
+        pytest.param(EXPLICIT, 200, OVERRIDE, 900.0, id="4.2.1-override-ttl"),
+        pytest.param(EXPLICIT, 404, OVERRIDE, 60.0, id="4.2.1-override-ttl-by-status"),
+        pytest.param(EXPLICIT, 302, OVERRIDE, 5.0, id="4.2.1-override-where-no-ttl-applies"),
+        pytest.param(SILENT, 302, OVERRIDE, None, id="4.2.2-override-with-nothing"),
+        pytest.param(GUESSED, 200, PURE, 7.0, id="4.2.2-pure"),
+        pytest.param(GUESSED, 200, Policy(stale_while_revalidate=9.0, stale_if_error=9.0), 7.0, id="4.2.2-still-pure"),
+        pytest.param(GUESSED, 200, TTL, 900.0, id="4.2.2-ttl"),
+        pytest.param(GUESSED, 410, TTL, None, id="4.2.2-no-guess-beside-a-ttl"),
+        pytest.param(GUESSED, 410, Policy(ttl_by_status={404: 60.0}), None, id="4.2.2-no-guess-beside-ttl-by-status"),
+        pytest.param(GUESSED, 410, OVERRIDE, None, id="4.2.2-no-guess-where-overriding"),
     ],
 )
 def test_lifetime(terms: Terms, status: int, policy: Policy, expected: float | None) -> None:
@@ -56,7 +66,7 @@ def test_lifetime(terms: Terms, status: int, policy: Policy, expected: float | N
         (200, Policy(override_origin=True), False),
     ],
 )
-def test_overriding_only_with_a_lifetime(status: int, policy: Policy, expected: bool) -> None:
+def test_4_2_1_overriding_only_with_a_lifetime(status: int, policy: Policy, expected: bool) -> None:
     assert overriding(status, policy) is expected
 
 
@@ -81,13 +91,16 @@ NOON = 1_700_000_000.0
         pytest.param([("Age", "-60")], 2.0, id="5.1-negative"),
         pytest.param([("Age", "60.0")], 2.0, id="5.1-fraction"),
         pytest.param([("Age", "9" * 40)], 2147483650.0, id="1.2.2-overflow"),
+        pytest.param([("Age", '"60"')], 2.0, id="5.1-quoted"),
+        pytest.param([("Age", "60;x")], 2.0, id="5.1-parameter"),
+        pytest.param([("Age", "60"), ("Age", "x")], 62.0, id="5.1-first-line-valid"),
     ],
 )
 def test_initial_age(fields: list[tuple[str, str]], expected: float) -> None:
     assert initial_age(CIMultiDict(fields), Times(NOON - 2, NOON, NOON)) == expected
 
 
-def test_the_rest_of_the_dates_second_is_no_age() -> None:
+def test_4_2_3_the_rest_of_the_dates_second_is_no_age() -> None:
     """Else a lifetime below a second would mostly be over before it began."""
     dated = CIMultiDict({"Date": format_date(NOON)})
     assert initial_age(dated, Times(NOON + 0.9, NOON + 0.95, NOON + 0.95)) == pytest.approx(0.05)
@@ -95,7 +108,7 @@ def test_the_rest_of_the_dates_second_is_no_age() -> None:
 
 
 @pytest.mark.parametrize("jump", [-3600.0, 3600.0])
-def test_a_wall_clock_that_was_wrong_when_the_steady_one_began_ages_nothing(jump: float) -> None:
+def test_4_2_3_a_wall_clock_that_was_wrong_when_the_steady_one_began_ages_nothing(jump: float) -> None:
     """Else every response would be an hour old, and bought again, until the next start."""
     assert initial_age(CIMultiDict({"Date": format_date(NOON)}), Times(NOON + jump, NOON + jump + 1, NOON)) == 1.0
 
@@ -104,12 +117,12 @@ def stored(initial_age: float, received: float) -> StoredResponse:
     return StoredResponse("k", 200, "OK", b"", b"", Terms(), (), None, None, received, received, initial_age)
 
 
-def test_current_age_adds_the_resident_time() -> None:
+def test_4_2_3_current_age_adds_the_resident_time() -> None:
     assert current_age(stored(3.0, NOON), NOON + 10) == 13.0
 
 
 @given(st.floats(0, 1e9), st.floats(0, 1e9), st.floats(-1e9, 1e9))
-def test_current_age_is_never_below_the_initial_age(initial: float, received: float, elapsed: float) -> None:
+def test_4_2_3_current_age_is_never_below_the_initial_age(initial: float, received: float, elapsed: float) -> None:
     assert current_age(stored(initial, received), received + elapsed) >= initial
 
 
@@ -123,19 +136,24 @@ OVERRIDING = Policy(ttl=1.0, override_origin=True, stale_while_revalidate=30.0, 
 @pytest.mark.parametrize(
     ("terms", "policy", "while_revalidating", "on_error"),
     [
-        pytest.param(SILENT, PURE, 0.0, 0.0, id="4.2.4-nobody-allows-it"),
+        pytest.param(SILENT, PURE, 0.0, None, id="4.2.4-nobody-speaks-of-it"),
+        pytest.param(SILENT, Policy(stale_if_error=0.0), 0.0, 0.0, id="4.2.4-route-zero"),
+        pytest.param(STRICT, PURE, 0.0, 0.0, id="5.2.2.2-must-revalidate-pure"),
+        pytest.param(LENIENT, Policy(ttl=1.0, override_origin=True), 0.0, None, id="4.2.4-override-and-nothing-said"),
         pytest.param(SILENT, ROUTES, 30.0, 40.0, id="4.2.4-route"),
-        pytest.param(LENIENT, PURE, 7.0, 8.0, id="RFC5861-origin"),
-        pytest.param(LENIENT, ROUTES, 7.0, 8.0, id="RFC5861-origin-before-route"),
-        pytest.param(Terms(stale_while_revalidate=0.0, stale_if_error=0.0), ROUTES, 0.0, 0.0, id="RFC5861-origin-zero"),
+        pytest.param(LENIENT, PURE, 7.0, 8.0, id="RFC5861-3-origin"),
+        pytest.param(LENIENT, ROUTES, 7.0, 8.0, id="RFC5861-3-origin-before-route"),
+        pytest.param(
+            Terms(stale_while_revalidate=0.0, stale_if_error=0.0), ROUTES, 0.0, 0.0, id="RFC5861-3-origin-zero"
+        ),
         pytest.param(STRICT, ROUTES, 0.0, 0.0, id="5.2.2.2-must-revalidate"),
         pytest.param(NO_CACHE, ROUTES, 0.0, 0.0, id="5.2.2.4-no-cache"),
-        pytest.param(STRICT, OVERRIDING, 30.0, 40.0, id="override-must-revalidate"),
-        pytest.param(NO_CACHE, OVERRIDING, 30.0, 40.0, id="override-no-cache"),
-        pytest.param(LENIENT, OVERRIDING, 30.0, 40.0, id="override-origin"),
+        pytest.param(STRICT, OVERRIDING, 30.0, 40.0, id="4.2.4-override-must-revalidate"),
+        pytest.param(NO_CACHE, OVERRIDING, 30.0, 40.0, id="4.2.4-override-no-cache"),
+        pytest.param(LENIENT, OVERRIDING, 30.0, 40.0, id="4.2.4-override-origin"),
     ],
 )
-def test_staleness_allowed(terms: Terms, policy: Policy, while_revalidating: float, on_error: float) -> None:
+def test_staleness_allowed(terms: Terms, policy: Policy, while_revalidating: float, on_error: float | None) -> None:
     assert stale_while_revalidate(terms, 200, policy) == while_revalidating
     assert stale_if_error(terms, 200, policy) == on_error
 
@@ -144,12 +162,26 @@ def test_staleness_allowed(terms: Terms, policy: Policy, while_revalidating: flo
     ("terms", "policy", "ttl", "expected"),
     [
         pytest.param(NO_CACHE, PURE, 5.0, True, id="5.2.2.4-though-fresh"),
-        pytest.param(NO_CACHE, OVERRIDING, 5.0, False, id="override-no-cache"),
+        pytest.param(NO_CACHE, OVERRIDING, 5.0, False, id="4.3-override-no-cache"),
         pytest.param(STRICT, PURE, 5.0, False, id="5.2.2.2-fresh"),
         pytest.param(STRICT, PURE, 0.0, True, id="5.2.2.2-stale"),
-        pytest.param(STRICT, OVERRIDING, 0.0, False, id="override-must-revalidate"),
+        pytest.param(STRICT, OVERRIDING, 0.0, False, id="4.3-override-must-revalidate"),
         pytest.param(LENIENT, PURE, -5.0, False, id="4.2.4-nothing-forbids"),
     ],
 )
 def test_needs_validation(terms: Terms, policy: Policy, ttl: float, expected: bool) -> None:
     assert needs_validation(terms, 200, policy, ttl) is expected
+
+
+@pytest.mark.parametrize(
+    ("terms", "policy", "expected"),
+    [
+        pytest.param(NO_CACHE, PURE, True, id="5.2.2.4-no-cache"),
+        pytest.param(STRICT, ROUTES, True, id="5.2.2.2-must-revalidate"),
+        pytest.param(LENIENT, PURE, False, id="4.2.4-nothing-forbids"),
+        pytest.param(NO_CACHE, OVERRIDING, False, id="4.2.4-override-no-cache"),
+        pytest.param(STRICT, OVERRIDING, False, id="4.2.4-override-must-revalidate"),
+    ],
+)
+def test_never_stale(terms: Terms, policy: Policy, expected: bool) -> None:
+    assert never_stale(terms, 200, policy) is expected

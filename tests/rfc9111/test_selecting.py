@@ -31,6 +31,9 @@ def same(name: str, one: list[str], other: list[str]) -> bool:
         pytest.param("Accept", ["Text/HTML;Level=1;q=.5"], ["text/html ;level=1; Q=.5"], id="4.1-media-range"),
         pytest.param("Accept", ["a/b;;c=d"], ["a/b;c=d"], id="4.1-empty-parameter"),
         pytest.param("Accept", ['a/b;c="x, Y", d/e'], ['D/E,a/b;c="x, Y"'], id="4.1-quoted-parameter"),
+        pytest.param("Content-Language", ["de-AT, EN"], ["de-at", "en"], id="4.1-case-content-language"),
+        pytest.param("Content-Encoding", ["GZIP"], ["gzip"], id="4.1-case-content-coding"),
+        pytest.param("Access-Control-Request-Headers", ["X-A,x-b"], ["x-a, X-B"], id="4.1-case-field-names"),
         pytest.param("User-Agent", ["a (b, c)"], ["a (b, c)"], id="4.1-equal-single"),
         pytest.param("Cookie", [""], [""], id="4.1-empty-single"),
     ],
@@ -51,6 +54,7 @@ def test_match(name: str, one: list[str], other: list[str]) -> None:
         pytest.param("Foo", ["a"], ["A"], id="4.1-unknown-case"),
         pytest.param("Foo", ["1, 2"], ["2, 1"], id="4.1-unknown-order"),
         pytest.param("Foo", ["1 2"], ["12"], id="4.1-whitespace-that-counts"),
+        pytest.param("Content-Encoding", ["gzip, br"], ["br, gzip"], id="4.1-order-of-codings"),
         pytest.param("User-Agent", ["a (b, c)"], ["a (b,c)"], id="4.1-single-whitespace"),
         pytest.param("Accept-Encoding", ["gzip;q=0.5"], ["gzip"], id="4.1-weights-differ"),
         pytest.param("Accept-Encoding", ["gzip;q=2"], ["gzip"], id="4.1-invalid-weight"),
@@ -65,7 +69,7 @@ def test_no_match(name: str, one: list[str], other: list[str]) -> None:
     assert not same(name, one, other)
 
 
-def test_selecting_shape() -> None:
+def test_4_1_selecting_shape() -> None:
     request = CIMultiDict([("accept-LANGUAGE", "de, EN"), ("B", "2"), ("X", "9")])
     assert selecting(["b , Accept-Language", "Missing, B"], request) == (
         ("accept-language", "de, en"),
@@ -76,7 +80,7 @@ def test_selecting_shape() -> None:
 
 
 @pytest.mark.parametrize("vary", [["*"], ["*, *"], ["", "*"], [", *"], ["Foo, *"], ["*, Foo"]])
-def test_star_among_others_never_matches(vary: list[str]) -> None:
+def test_4_1_star_among_others_never_matches(vary: list[str]) -> None:
     request = CIMultiDict({"Foo": "1"})
     assert not matches(selecting(vary, request), request)
 
@@ -86,21 +90,31 @@ REQUESTS = st.lists(st.tuples(NAMES, st.text(' ,;="q01aB*/.\\', max_size=12)), m
 
 
 @given(st.lists(NAMES), REQUESTS)
-def test_a_request_matches_itself(vary: list[str], request_fields: CIMultiDict[str]) -> None:
+def test_4_1_a_request_matches_itself(vary: list[str], request_fields: CIMultiDict[str]) -> None:
     assert matches(selecting(vary, request_fields), request_fields)
 
 
 @given(st.permutations(["gzip", "br;q=0.5", "zstd;q=0", "*"]))
-def test_order_of_preferences_means_nothing(members: list[str]) -> None:
+def test_rfc9110_12_5_order_of_preferences_means_nothing(members: list[str]) -> None:
     assert same("Accept-Encoding", ["gzip, br;q=0.5, zstd;q=0, *"], [", ".join(members)])
 
 
-def variant(received: float, foo: str | None = None) -> StoredResponse:
+def test_4_1_every_nominated_field_has_to_match() -> None:
+    """Over several lines of Vary, and with one that both requests lack (§4.1)."""
+    stored = selecting(["Foo, Accept-Language", "X-Absent", "bar"], CIMultiDict({"Foo": "1", "Accept-Language": "de"}))
+    assert matches(stored, CIMultiDict({"foo": "1", "accept-language": "DE", "Other": "x"}))
+    assert not matches(stored, CIMultiDict({"Foo": "1", "Accept-Language": "en"}))
+    assert not matches(stored, CIMultiDict({"Foo": "1", "Accept-Language": "de", "X-Absent": "1"}))
+    assert not matches(stored, CIMultiDict({"Foo": "1", "Accept-Language": "de", "Bar": ""}))
+
+
+def variant(date: float, foo: str | None = None, *, received: float = 9.0, outdated: bool = False) -> StoredResponse:
     nominated = () if foo is None else (("foo", foo),)
-    return StoredResponse("k", 200, "OK", b"", b"", Terms(), nominated, None, None, received, received, 0.0)
+    terms = Terms(date=date)
+    return StoredResponse("k", 200, "OK", b"", b"", terms, nominated, None, None, 1.0, received, 0.0, outdated=outdated)
 
 
-def test_select_the_most_recent_match() -> None:
+def test_4_1_select_the_most_recent_match() -> None:
     request = CIMultiDict({"Foo": "1"})
     old, new, other, plain = variant(1.0, "1"), variant(2.0, "1"), variant(9.0, "2"), variant(1.5)
     for variants in ((old, new, other, plain), (plain, other, new, old)):
@@ -108,3 +122,17 @@ def test_select_the_most_recent_match() -> None:
     assert select((other, plain), request) is plain
     assert select((other,), request) is None
     assert select((), request) is None
+
+
+@pytest.mark.parametrize(
+    ("preferred", "other"),
+    [
+        pytest.param(variant(2.0, received=1.0), variant(1.0, received=2.0), id="4-date-before-time-of-receipt"),
+        pytest.param(variant(1.0, received=2.0), variant(1.0, received=1.0), id="4-of-one-date-the-later-received"),
+        pytest.param(variant(1.0), variant(2.0, outdated=True), id="4-outdated-is-not-suitable"),
+        pytest.param(variant(2.0, outdated=True), variant(1.0, outdated=True), id="4-outdated-both"),
+    ],
+)
+def test_select_by_date(preferred: StoredResponse, other: StoredResponse) -> None:
+    assert select((preferred, other), CIMultiDict()) is preferred
+    assert select((other, preferred), CIMultiDict()) is preferred
