@@ -1,37 +1,80 @@
-"""The cache as the pipeline sees it: memory first, a second tier behind it, and what a refresh outdates."""
+"""The cache as the pipeline sees it: memory first, a second tier behind it, and what outdates what is stored."""
 
-from contextlib import suppress
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, nextafter
 
 from gateway.messages import Splice
 from gateway.ports import Clock, SecondTier
 from gateway.rfc9111.stored import StoredResponse
-from gateway.stores import Mark, TierUnavailable
+from gateway.stores.behind import Behind
 from gateway.stores.memory import MemoryTier
-from gateway.tasks import Tasks
-
-SAVES = 64
-"""Saves to the second tier in flight at most; a response beyond is kept in memory alone."""
-
-MARKS = 10_000
-"""Groups at most whose refresh the second tier has yet to be told of."""
-
-LOADS = 3
-"""How often one load reads again because the second tier was told of a refresh meanwhile."""
 
 
 @dataclass(slots=True, eq=False)
 class Fetching:
     """A fetch in flight. `began` (steady seconds) is what its stored response must carry as its own `began`.
 
-    `outdated` is set by a refresh of one of its groups that began later and has delivered before it.
+    `marks` says of each group, by its hash, before when a fetch must have begun to be outdated, where any in flight is.
     """
 
     groups: tuple[str, ...]
     began: float
-    outdated: bool = False
+    marks: Mapping[int, float]
     ended: bool = False
+    overtaken: bool = False
+
+    @property
+    def outdated(self) -> bool:
+        """Whether a refresh that began later, or an unsafe method, outdated one of its groups before it ended."""
+        return self.overtaken or (not self.ended and self._meets_mark(self.groups))
+
+    def join(self, groups: tuple[str, ...]) -> None:
+        """It belongs to these groups too, and has from its beginning: so its response says (RFC 9875 §2)."""
+        self.overtaken = self.outdated or self._meets_mark(groups)
+
+    def end(self) -> None:
+        """Let `outdated` stay as it is now."""
+        self.overtaken = self.outdated
+        self.ended = True
+
+    def _meets_mark(self, groups: tuple[str, ...]) -> bool:
+        return bool(self.marks) and any(self.began < self.marks.get(hash(group), 0.0) for group in groups)
+
+
+class _InFlight:
+    """Fetches in flight, oldest first, and the marks on groups that one of them at least is older than.
+
+    A mark is kept whether or not its group has anything stored or in flight: a response may name its groups only when
+    it comes. None outlasts the fetches that were in flight when it was made. By hash: a group's name is as long as its
+    client likes, and where two share one a response is only not stored.
+    """
+
+    def __init__(self) -> None:
+        # Plain dicts would walk over all they have deleted at their front to find what is oldest.
+        self._fetches: OrderedDict[Fetching, None] = OrderedDict()
+        self._marks: OrderedDict[int, float] = OrderedDict()
+
+    def begin(self, groups: tuple[str, ...], now: float) -> Fetching:
+        fetching = Fetching(groups, now, self._marks)
+        self._fetches[fetching] = None
+        return fetching
+
+    def end(self, fetching: Fetching) -> None:
+        fetching.end()
+        self._fetches.pop(fetching, None)
+        oldest = self._oldest()
+        while self._marks and next(iter(self._marks.values())) <= oldest:
+            self._marks.popitem(last=False)
+
+    def mark(self, groups: tuple[str, ...], before: float) -> None:
+        if self._oldest() < before:
+            for group in map(hash, groups):
+                self._marks[group] = max(before, self._marks.pop(group, 0.0))
+
+    def _oldest(self) -> float:
+        return next((fetching.began for fetching in self._fetches), inf)
 
 
 class Cache:
@@ -42,10 +85,10 @@ class Cache:
 
     def __init__(self, memory: MemoryTier, second: SecondTier | None, clock: Clock) -> None:
         self._memory = memory
-        self._behind = None if second is None else _Behind(second)
+        self._behind = None if second is None else Behind(second)
         self._clock = clock
         self._latest = 0.0
-        self._in_flight: dict[str, set[Fetching]] = {}
+        self._in_flight = _InFlight()
 
     @property
     def stored_responses(self) -> int:
@@ -78,31 +121,31 @@ class Cache:
         held = {stored.selecting for stored in self._memory.get(key)}
         for stored in found:
             if stored.selecting not in held:
+                self._memory.meet(stored)
                 self._memory.put(stored)
         return self._memory.get(key)
 
+    def is_replaced(self, stored: StoredResponse) -> bool:
+        """Whether something else has taken the place of `stored` in memory since it was looked up, or outdated it."""
+        held = [other for other in self._memory.get(stored.key) if other.selecting == stored.selecting]
+        return any(other is not stored or other.outdated for other in held)
+
     def begin(self, groups: tuple[str, ...]) -> Fetching:
         """Register a fetch in flight, about to be sent; `end` must follow whatever becomes of it."""
-        fetching = Fetching(groups, self._now())
-        for group in groups:
-            self._in_flight.setdefault(group, set()).add(fetching)
-        return fetching
+        return self._in_flight.begin(groups, self._now())
 
     def end(self, fetching: Fetching) -> None:
         """The fetch is over; nothing of it can be stored any more. Idempotent."""
-        fetching.ended = True
-        for group in fetching.groups:
-            members = self._in_flight.get(group, set())
-            members.discard(fetching)
-            if not members:
-                self._in_flight.pop(group, None)
+        self._in_flight.end(fetching)
 
     def store(self, fetching: Fetching, stored: StoredResponse) -> bool:
         """Keep what `fetching` brought; whether it is kept.
 
-        It is not if a refresh outdated the fetch, if what is stored in its place began later, or if it is larger than
-        the memory tier. Once ended, a fetch can no longer be outdated, so that nothing is taken from it.
+        It is not if the fetch is outdated in one of its groups or of those `stored` names, if what is stored in its
+        place began later, or if it is larger than the memory tier. Once ended, a fetch can no longer be outdated, so
+        that nothing is taken from it.
         """
+        fetching.join(stored.groups)
         if fetching.outdated or fetching.ended or not self._memory.put(stored):
             return False
         if self._behind is not None:
@@ -113,107 +156,42 @@ class Cache:
         """Give `stored` a splice made on demand, so that its bytes are counted."""
         self._memory.attach(stored, splice)
 
-    def outdate(self, fetching: Fetching, key: str) -> None:
-        """The force refresh `fetching` of `key` has delivered: outdate everything else in its groups.
+    def outdate(self, fetching: Fetching, key: str, groups: tuple[str, ...] | None = None) -> None:
+        """The force refresh `fetching` of `key` has delivered: outdate everything else in `groups`, else in its own.
 
         That is whatever began before it, stored or in flight, and what is stored under other keys whenever it began:
         the upstream may have answered it from before the refresh. Only what a later force refresh brought stays.
         """
-        for group in fetching.groups:
-            for stored in self._memory.by_group(group):
-                if stored.began < fetching.began or (stored.key != key and not stored.forced):
-                    stored.outdated = True
-            for other in self._in_flight.get(group, ()):
-                if other.began < fetching.began:
-                    other.outdated = True
+        self._drop(fetching.groups if groups is None else groups, fetching.began, self._now(), key)
+
+    def invalidate(self, groups: tuple[str, ...]) -> None:
+        """An unsafe method has succeeded (RFC 9111 §4.4): outdate all in `groups` that began before now."""
+        now = self._now()
+        self._drop(groups, now, now, None)
+
+    def outdate_one(self, stored: StoredResponse) -> None:
+        """`stored` is known to have changed (RFC 9111 §4.3.5): outdate it alone, or its copy where it was loaded."""
+        self._memory.outdate(stored)
         if self._behind is not None:
-            self._behind.drop(fetching.groups, fetching.began, self._now(), key)
+            self._behind.outdate(stored, self._now())
+
+    def forget(self, stored: StoredResponse) -> None:
+        """`stored` may not be kept any longer (RFC 9111 §5.2.2.5): remove it alone, or its copy where it was loaded."""
+        self._memory.remove(stored)
+        self.outdate_one(stored)
 
     async def close(self) -> None:
         """Wait until the second tier has been told everything, or has failed to listen."""
         if self._behind is not None:
             await self._behind.close()
 
+    def _drop(self, groups: tuple[str, ...], began: float, now: float, keep: str | None) -> None:
+        self._memory.mark(groups, began, now, keep)
+        self._in_flight.mark(groups, began)
+        if self._behind is not None:
+            self._behind.drop(groups, began, now, keep)
+
     def _now(self) -> float:
         # Never the same twice, so that of two fetches one began later.
         self._latest = max(self._clock.steady(), nextafter(self._latest, inf))
         return self._latest
-
-
-class _Behind:
-    """The second tier, told after the answer by owned tasks. What it has yet to be told holds for its loads at once.
-
-    A failed telling is tried again whenever the tier is next heard of, so that a refresh it missed is never forgotten.
-    """
-
-    def __init__(self, tier: SecondTier) -> None:
-        self._tier = tier
-        self._marks: dict[str, Mark] = {}
-        self._floor = 0.0
-        self._told = 0
-        self._telling = False
-        self._saving = 0
-        self._tasks = Tasks()
-
-    async def load(self, key: str) -> tuple[StoredResponse, ...]:
-        for _ in range(LOADS):
-            told = self._told
-            try:
-                found = await self._tier.load(key)
-            except TierUnavailable:
-                return ()
-            self._tell_soon()
-            # A mark told meanwhile is gone from here, and may have come too late for what the tier was reading.
-            if told == self._told:
-                return tuple(stored for stored in found if not self._outdates(stored))
-        return ()
-
-    def save(self, stored: StoredResponse) -> None:
-        if self._saving < SAVES:
-            self._saving += 1
-            self._tasks.start(self._save(stored))
-
-    def drop(self, groups: tuple[str, ...], began: float, now: float, key: str) -> None:
-        for group in groups:
-            if group in self._marks or len(self._marks) < MARKS:
-                # All that began before the refresh goes; of the rest, up to now, only the refreshed key stays.
-                self._marks[group] = self._marks.get(group, Mark()).joined(began, None).joined(now, key)
-            else:
-                self._floor = now
-        self._tell_soon()
-
-    async def close(self) -> None:
-        self._tell_soon()
-        await self._tasks.finish()
-
-    def _outdates(self, stored: StoredResponse) -> bool:
-        marks = (self._marks[group] for group in stored.groups if group in self._marks)
-        return stored.began < self._floor or any(mark.outdates(stored.key, stored.began) for mark in marks)
-
-    def _tell_soon(self) -> None:
-        if self._marks and not self._telling:
-            self._telling = True
-            self._tasks.start(self._tell())
-
-    async def _tell(self) -> None:
-        try:
-            with suppress(TierUnavailable):
-                while self._marks:
-                    for group, mark in tuple(self._marks.items()):
-                        await self._tell_mark(group, mark)
-        finally:
-            self._telling = False
-
-    async def _tell_mark(self, group: str, mark: Mark) -> None:
-        await self._tier.drop((group,), mark.floor, None)
-        await self._tier.drop((group,), mark.before, mark.keep)
-        self._told += 1
-        if self._marks[group] is mark:
-            del self._marks[group]
-
-    async def _save(self, stored: StoredResponse) -> None:
-        try:
-            with suppress(TierUnavailable):
-                await self._tier.save(stored)
-        finally:
-            self._saving -= 1

@@ -3,6 +3,8 @@
 A value is a frame (version, CRC-32 of the rest) around a JSON array; a response's goes on with field section and body.
 """
 
+from dataclasses import fields
+from operator import attrgetter
 from struct import Struct
 from typing import Any
 from zlib import crc32
@@ -11,21 +13,21 @@ import orjson
 
 from gateway.rfc9111.stored import StoredResponse, Terms
 
-VERSION = 1
+VERSION = 2
 """Of the layout; to be raised with every change, as a value of another version is read as missing."""
 
 _FRAME = Struct(">BI")
 _LENGTHS = Struct(">II")  # of the JSON array and of the field section
+_TERMS = tuple(field.name for field in fields(Terms))
+_terms_of = attrgetter(*_TERMS)
 
 
 def encode(stored: StoredResponse) -> bytes:
     """`stored` as one value, without `splice`, which can be made again, and `outdated`, which is not kept."""
-    terms = stored.terms
     about = orjson.dumps(
         [
             *(plain(stored.key), stored.status, plain(stored.reason)),
-            *(terms.lifetime, terms.no_cache, terms.must_revalidate),
-            *(terms.stale_while_revalidate, terms.stale_if_error),
+            *_terms_of(stored.terms),
             *(plain(stored.selecting), plain(stored.etag), plain(stored.last_modified)),
             *(stored.began, stored.received, stored.initial_age, plain(stored.groups), stored.forced),
         ]
@@ -43,7 +45,8 @@ def decode(value: object) -> StoredResponse | None:
     body_at = head_at + head_length
     key, status, reason, *rest = _original(orjson.loads(content[_LENGTHS.size : head_at]))
     head, body = bytes(content[head_at:body_at]), bytes(content[body_at:])
-    terms, (selecting, etag, last_modified, began, received, initial_age, groups, forced) = Terms(*rest[:5]), rest[5:]
+    terms = Terms(*rest[: len(_TERMS)])
+    selecting, etag, last_modified, began, received, initial_age, groups, forced = rest[len(_TERMS) :]
     return StoredResponse(
         *(key, status, reason, head, body, terms, selecting, etag, last_modified),
         *(began, received, initial_age, groups, forced),

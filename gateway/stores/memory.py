@@ -5,12 +5,11 @@ is one move in one table, and the variants are handed out as the tuple they are 
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from itertools import chain
-from sys import getsizeof
 
 from gateway.messages import Splice
 from gateway.rfc9111.stored import StoredResponse
+from gateway.stores.groups import Groups, size_alone
+from gateway.stores.size import allocated, size_of
 
 VARIANTS = 64
 """Stored responses per cache key at most, least recently received out first."""
@@ -18,78 +17,75 @@ VARIANTS = 64
 # What one more item adds to a table, in bytes and between two resizings: CPython 3.11 keeps a dict from a sixth to two
 # thirds full with 16 bytes an item and 4 a slot; an OrderedDict adds a 32-byte node for each item and 8 bytes a slot.
 _KEY_SLOT = 112
-_GROUP_SLOT = 48
-_SET = getsizeof(set[str]())
-
-
-def size_of(stored: StoredResponse) -> int:
-    """Bytes that `stored` takes with all it refers to, as the allocator rounds them."""
-    terms, splice = stored.terms, stored.splice
-    return _allocated(
-        *(stored, stored.key, stored.reason, stored.head, stored.body, stored.etag, stored.last_modified),
-        *(stored.began, stored.received, stored.initial_age, stored.groups, *stored.groups),
-        *(stored.selecting, *stored.selecting, *chain.from_iterable(stored.selecting)),
-        *(terms, terms.lifetime, terms.stale_while_revalidate, terms.stale_if_error),
-        *(() if splice is None else (splice, splice.opened, splice.packed, splice.crc)),
-    )
-
-
-def _allocated(*parts: object) -> int:
-    sizes = [getsizeof(part) for part in parts if part is not None]
-    # Up to 512 bytes come in steps of 16 from Python's own allocator; beyond, malloc adds its header.
-    return sum([(size + 15 if size <= 512 else size + 23) & -16 for size in sizes])
 
 
 class _Held:
-    """The variants under one cache key, most recently received first, and the bytes counted for them."""
+    """The variants under one cache key, most recently received first, and the bytes counted for them.
 
-    __slots__ = ("size", "variants")
+    `checked` is how many of the marks on groups they have met.
+    """
 
-    def __init__(self, variants: tuple[StoredResponse, ...]) -> None:
+    __slots__ = ("checked", "size", "variants")
+
+    def __init__(self, variants: tuple[StoredResponse, ...], checked: int) -> None:
         self.variants = variants
+        self.checked = checked
         # Measured as a whole each time: what is held may have changed size since.
-        self.size = sum(map(size_of, variants)) + _allocated(variants, self) + _KEY_SLOT if variants else 0
+        self.size = sum(map(size_of, variants)) + allocated(variants, self, checked) + _KEY_SLOT if variants else 0
 
 
-_NOTHING = _Held(())
+_NOTHING = _Held((), 0)
 
 
 class MemoryTier:
-    """Stored responses by cache key and by group, in at most `limit_bytes` bytes.
+    """Stored responses by cache key, in at most `limit_bytes` bytes, and what was outdated in their groups.
 
-    `bytes` and `evictions` are plain numbers to read: the bytes counted now, and the stored responses ever put out for
-    room. `len` is the number of stored responses. Every operation takes constant time, amortised; reading `by_group`
-    takes the group's size.
+    `evictions` is a plain number to read: the stored responses ever put out for room. `len` is the number of stored
+    responses. Every operation takes constant time, amortised, for each group that it is about.
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
-        self.bytes = 0
         self.evictions = 0
+        self._size = 0
         self._count = 0
         # A plain dict would walk over all it has deleted at its front to find its oldest key.
         self._held: OrderedDict[str, _Held] = OrderedDict()
-        self._groups: dict[str, set[str]] = {}
+        self._groups = Groups()
 
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def bytes(self) -> int:
+        """The bytes counted now."""
+        return self._size + self._groups.bytes
+
     def get(self, key: str) -> tuple[StoredResponse, ...]:
-        """Every variant under `key`, most recently received first, which makes it the key used last."""
-        held = self._held.get(key)
-        if held is None:
+        """Every variant under `key`, most recently received first, which makes it the key used last.
+
+        Those that have been outdated since they were stored say so.
+        """
+        # The way of every hit: `try` costs nothing there, `dict.get` and a test for None do.
+        try:
+            held = self._held[key]
+        except KeyError:
             return ()
+        if held.checked != self._groups.made:
+            self._check(held)
         self._held.move_to_end(key)
         return held.variants
 
     def put(self, stored: StoredResponse) -> bool:
         """Keep `stored` in place of the variant with the same selecting header fields; whether it is kept.
 
-        Refused when the variant in its place began later, and when it exceeds the limit by itself.
+        Refused when the variant in its place began later, and when it exceeds the limit by itself. No mark made so far
+        says anything of it any more: `meet` them before.
         """
         variants = self.get(stored.key)
+        stored.groups = self._groups.named(stored.groups)
         others = [variant for variant in variants if variant.selecting != stored.selecting]
-        held = _Held((stored,))
+        held = _Held((stored,), self._groups.made)
         if any(v.began > stored.began for v in variants if v.selecting == stored.selecting) or not self._fits(held):
             return False
         if variants:
@@ -97,7 +93,7 @@ class MemoryTier:
         if others:
             received = sorted((stored, *others), key=lambda variant: variant.received, reverse=True)
             self.evictions += len(received[VARIANTS:])
-            held = _Held(tuple(received[:VARIANTS]))
+            held = _Held(tuple(received[:VARIANTS]), self._groups.made)
         self._hold(stored.key, held)
         self._make_room()
         return self._holds(stored)
@@ -106,66 +102,73 @@ class MemoryTier:
         """Give `stored` its splice and count it where it is still held, which is a use of its key."""
         stored.splice = splice
         if self._holds(stored):
-            self._hold(stored.key, _Held(self._held[stored.key].variants))
+            held = self._held[stored.key]
+            self._hold(stored.key, _Held(held.variants, held.checked))
             self._make_room()
 
-    def remove(self, key: str) -> None:
-        """Forget every variant under `key`."""
-        self._hold(key, _NOTHING)
+    def remove(self, stored: StoredResponse) -> None:
+        """Forget `stored`, or the copy or older response in its place."""
+        held = self._held.get(stored.key, _NOTHING)
+        left = tuple(variant for variant in held.variants if not _is_replaced(variant, stored))
+        if len(left) < len(held.variants):
+            self._hold(stored.key, _Held(left, held.checked))
 
-    def by_group(self, group: str) -> Iterator[StoredResponse]:
-        """Every stored response that belongs to `group`; not to be changed while it is read."""
-        for key in self._groups.get(group, ()):
-            yield from (variant for variant in self._held[key].variants if group in variant.groups)
+    def outdate(self, stored: StoredResponse) -> None:
+        """Outdate `stored`, and the copy or older response in its place."""
+        stored.outdated = True
+        for variant in self._held.get(stored.key, _NOTHING).variants:
+            variant.outdated = variant.outdated or _is_replaced(variant, stored)
+
+    def mark(self, groups: tuple[str, ...], began: float, now: float, keep: str | None) -> None:
+        """Outdate all in `groups` that began before `began`, and of what is stored now all but a part.
+
+        That part is what is under the key `keep` and what a force refresh brought. `now` must be later than anything
+        stored began (steady seconds). Without `keep`, what began before `began` is invalid besides.
+        """
+        self._groups.mark(groups, began, now, keep)
+        self._make_room()
+
+    def meet(self, stored: StoredResponse) -> None:
+        """Let every mark on its groups say of `stored`, which is not held yet but no newer than they, what it is."""
+        self._groups.meet(stored)
+
+    def _check(self, held: _Held) -> None:
+        for stored in held.variants:
+            self._groups.meet(stored, since=held.checked)
+        held.checked = self._groups.made
 
     def _holds(self, stored: StoredResponse) -> bool:
         held = self._held.get(stored.key)
         return held is not None and any(variant is stored for variant in held.variants)
 
     def _fits(self, held: _Held) -> bool:
-        return held.size + sum(map(_group_size, _groups(held))) <= self.limit_bytes
+        return held.size + sum(map(size_alone, _groups(held))) <= self.limit_bytes
 
     def _make_room(self) -> None:
         while self.bytes > self.limit_bytes:
             key, held = next(iter(self._held.items()))
-            left = _Held(held.variants[:-1]) if len(self._held) == 1 and len(held.variants) > 1 else _NOTHING
+            last = len(self._held) == 1 and len(held.variants) > 1
+            left = _Held(held.variants[:-1], held.checked) if last else _NOTHING
             self.evictions += len(held.variants) - len(left.variants)
             self._hold(key, left)
 
     def _hold(self, key: str, held: _Held) -> None:
-        """Let `held` be all there is under `key`, the key used last: in the table, the group index and the counts."""
+        """Let `held` be all there is under `key`, the key used last: in the table, the groups and the counts."""
         before = self._held.pop(key, _NOTHING)
         if held.variants:
             self._held[key] = held
         self._count += len(held.variants) - len(before.variants)
-        self.bytes += held.size - before.size
+        self._size += held.size - before.size
         left, joined = _groups(before), _groups(held)
         for group in left - joined:
-            self._leave(group, key)
+            self._groups.leave(group)
         for group in joined - left:
-            self._join(group, key)
-
-    def _join(self, group: str, key: str) -> None:
-        keys = self._groups.get(group)
-        if keys is None:
-            keys = self._groups[group] = set()
-            self.bytes += _group_size(group)
-        size = getsizeof(keys)
-        keys.add(key)
-        self.bytes += getsizeof(keys) - size
-
-    def _leave(self, group: str, key: str) -> None:
-        keys = self._groups[group]
-        keys.remove(key)
-        if not keys:
-            del self._groups[group]
-            self.bytes -= _group_size(group) + getsizeof(keys) - _SET
+            self._groups.join(group)
 
 
 def _groups(held: _Held) -> set[str]:
     return {group for variant in held.variants for group in variant.groups}
 
 
-def _group_size(group: str) -> int:
-    """Bytes of a group of up to four keys, with which a set is as large as without."""
-    return _allocated(group) + _SET + _GROUP_SLOT
+def _is_replaced(variant: StoredResponse, stored: StoredResponse) -> bool:
+    return variant.selecting == stored.selecting and variant.began <= stored.began

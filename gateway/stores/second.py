@@ -55,15 +55,16 @@ class AiocacheTier:
         return tuple(stored for stored in found if not _outdated(stored, marks))
 
     async def save(self, stored: StoredResponse) -> None:
-        """Keep `stored`, unless it is outdated or the variant in its place began later."""
-        if stored.outdated:
-            return
+        """Keep `stored`, unless the variant in its place began later; an outdated one only takes that out."""
         async with self._turn(stored.key):
             new = _Listed(_variant_id(stored.selecting), stored.began, stored.received)
             index = await self._listed(stored.key)
             if any(listed.id == new.id and listed.began > new.began for listed in index):
                 return
             others = [listed for listed in index if listed.id != new.id]
+            if stored.outdated:
+                await self._take_out(stored.key, new, others)
+                return
             received = sorted([new, *others], key=lambda listed: listed.received, reverse=True)
             await self._write(stored, received[:VARIANTS])
             for listed in received[VARIANTS:]:
@@ -84,6 +85,13 @@ class AiocacheTier:
         variant = (_variant_key(stored.key, _variant_id(stored.selecting)), encode(stored))
         listing = (_index_key(stored.key), encode_json(index))
         await self._ask(self._cache.multi_set([variant, listing], ttl=self._expire_after))
+
+    async def _take_out(self, key: str, listed: _Listed, others: list[_Listed]) -> None:
+        if others:
+            await self._ask(self._cache.set(_index_key(key), encode_json(others), ttl=self._expire_after))
+        else:
+            await self._ask(self._cache.delete(_index_key(key)))
+        await self._ask(self._cache.delete(_variant_key(key, listed.id)))
 
     async def _listed(self, key: str) -> list[_Listed]:
         [value] = await self._read([_index_key(key)])

@@ -30,7 +30,7 @@ def response(number: int, median: int, dice: random.Random) -> StoredResponse:
         reason=bytes([79, 75]).decode(),
         head=b"Content-Type: application/json\r\nX-Id: %d\r\n" % number + dice.randbytes(dice.randrange(300)),
         body=body,
-        terms=Terms(lifetime=float(dice.randrange(1, 4000))),
+        terms=Terms(lifetime=float(dice.randrange(1, 4000)), date=number + 0.75),
         selecting=(("accept-language", f"de-{number}"),) if number % 4 == 0 else (),
         etag=f'"{number:x}"',
         last_modified=f"Mon, 01 Jan 2024 00:00:{number % 60} GMT" if number % 2 else None,
@@ -43,13 +43,19 @@ def response(number: int, median: int, dice: random.Random) -> StoredResponse:
 
 
 def main(limit: int, count: int, median: int) -> None:
-    """Write `counted grown responses` after putting `count` with bodies of `median` bytes into a tier of `limit`."""
+    """Write `counted grown responses` after putting `count` with bodies of `median` bytes into a tier of `limit`.
+
+    Groups are outdated in between, each by a mark of its own.
+    """
     dice = random.Random(9111)
     MemoryTier(limit).put(response(0, median, dice))
     before = resident()
     tier = MemoryTier(limit)
     for number in range(count):
         tier.put(response(number, median, dice))
+        if number % 10 == 0:
+            group = f"everyone retailer /v1/products/{number // 3}"
+            tier.mark((group,), number + 0.125, number + 0.375, f"retailer everyone {group}")
     sys.stdout.write(f"{tier.bytes} {resident() - before} {len(tier)}")
 
 

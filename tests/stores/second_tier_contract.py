@@ -1,10 +1,12 @@
 """What every `ports.SecondTier` must do; a subclass gives the fixture `tier` and pytest runs all of it."""
 
 import asyncio
+from dataclasses import replace
 
 from stores.samples import sample, variant
 
 from gateway.ports import SecondTier
+from gateway.rfc9111.stored import Terms
 from gateway.stores.memory import VARIANTS
 
 KEY = "api /v1/products/1"
@@ -20,7 +22,19 @@ class SecondTierContract:
         assert await tier.load(KEY) == ()
 
     async def test_what_was_saved_is_found_whole(self, tier: SecondTier) -> None:
-        stored = sample(KEY, body=bytes(range(256)), head=b"X-Raw: \xff\r\n", etag='"\udcff"', groups=GROUP)
+        terms = Terms(
+            lifetime=1.5,
+            heuristic=2.5,
+            no_cache=True,
+            must_revalidate=True,
+            stale_while_revalidate=3.5,
+            stale_if_error=4.5,
+            immutable=True,
+            date=5.5,
+        )
+        stored = sample(
+            KEY, body=bytes(range(256)), head=b"X-Raw: \xff\r\n", etag='"\udcff"', groups=GROUP, terms=terms
+        )
         await tier.save(stored)
         [found] = await tier.load(KEY)
         assert (found.key, found.status, found.reason) == (KEY, 200, "OK")
@@ -95,6 +109,24 @@ class SecondTierContract:
         stored.outdated = True
         await tier.save(stored)
         assert await tier.load(KEY) == ()
+
+    async def test_an_outdated_response_takes_its_own_variant_out_and_no_other(self, tier: SecondTier) -> None:
+        for language in ("de", "fr"):
+            await tier.save(stored := sample(KEY, selecting=variant(language)))
+        await tier.save(replace(stored, outdated=True))
+        assert [found.selecting for found in await tier.load(KEY)] == [variant("de")]
+        await tier.save(sample(KEY, selecting=variant("de"), began=1001.0, body=b"new"))
+        assert [found.body for found in await tier.load(KEY)] == [b"new"]
+
+    async def test_an_outdated_response_leaves_what_began_later_in_its_place(self, tier: SecondTier) -> None:
+        await tier.save(sample(KEY, began=1001.0))
+        await tier.save(replace(sample(KEY), outdated=True))
+        assert [found.began for found in await tier.load(KEY)] == [1001.0]
+
+    async def test_what_was_taken_out_can_come_again(self, tier: SecondTier) -> None:
+        for outdated in (False, True, False):
+            await tier.save(replace(sample(KEY), outdated=outdated))
+        assert len(await tier.load(KEY)) == 1
 
     async def test_a_response_fetched_after_a_drop_is_found(self, tier: SecondTier) -> None:
         await tier.save(sample(KEY, body=b"old", groups=GROUP))

@@ -1,4 +1,4 @@
-"""MemoryTier: its count against the process, its order against a naive model, its group index against a filter."""
+"""MemoryTier: its count against the process, its order against a naive model, what its groups weigh."""
 
 import subprocess
 import sys
@@ -11,8 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from stores.samples import sample, variant
 
 from gateway.messages import Splice
-from gateway.rfc9111.stored import StoredResponse
-from gateway.stores.memory import VARIANTS, MemoryTier, size_of
+from gateway.rfc9111.stored import StoredResponse, Terms
+from gateway.stores.memory import VARIANTS, MemoryTier
+from gateway.stores.size import size_of
 
 ROOMY = 10**9
 SPLICE = Splice(opened=b"{" * 5000, comma=False, packed=b"{" * 100, crc=7)
@@ -58,7 +59,8 @@ def test_a_response_weighs_all_its_parts() -> None:
     assert size_of(sample(head=bytes(10_000))) - plain == pytest.approx(10_000, abs=64)
     assert size_of(sample(splice=SPLICE)) - plain == pytest.approx(5100, abs=300)
     assert size_of(sample(selecting=variant("d" * 1000))) - plain == pytest.approx(1000, abs=300)
-    assert size_of(sample(groups=("g" * 1000,))) - plain == pytest.approx(1000, abs=100)
+    assert size_of(sample(terms=Terms(lifetime=60.0, heuristic=6.0))) - plain == pytest.approx(24, abs=16)
+    assert bytes_alone(sample(groups=("g" * 1000,))) - bytes_alone(sample(groups=("g",))) == pytest.approx(1000, abs=64)
     assert size_of(sample("k" * 1000)) - plain == pytest.approx(1000, abs=64)
 
 
@@ -99,10 +101,15 @@ class LeastRecentlyUsed(RuleBasedStateMachine):
         if key in self.model:
             self.model[key] = self.model.pop(key)
 
-    @rule(key=KEYS)
-    def remove(self, key: str) -> None:
-        self.tier.remove(key)
-        self.model.pop(key, None)
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(sorted(self.model)))
+        stored = data.draw(st.sampled_from(self.model[key]))
+        self.tier.remove(stored)
+        left = [one for one in self.model.pop(key) if one is not stored]
+        if left:
+            self.model[key] = left
 
     @rule(key=KEYS)
     def put_too_large(self, key: str) -> None:
@@ -125,7 +132,6 @@ class LeastRecentlyUsed(RuleBasedStateMachine):
         assert (self.tier.bytes, len(self.tier)) == (self.size(), len(held))
         assert self.tier.bytes <= self.limit
         assert self.tier.evictions == self.evictions
-        assert {key for key in self.model if list(self.tier.by_group(key)) == self.model[key]} == set(self.model)
 
 
 TestLeastRecentlyUsed = LeastRecentlyUsed.TestCase
@@ -134,22 +140,75 @@ GROUPS = st.lists(st.sampled_from(["a", "b", "c"]), max_size=3).map(tuple)
 PUTS = st.lists(st.tuples(KEYS, st.sampled_from(["de", "fr"]), GROUPS), max_size=30)
 
 
-@given(PUTS, st.integers(2000, 20_000))
-def test_groups_hold_what_is_stored_and_weigh_nothing_once_empty(
-    puts: list[tuple[str, str, tuple[str, ...]]], limit: int
+@given(PUTS, st.lists(GROUPS, max_size=5), st.integers(2000, 20_000))
+def test_groups_and_their_marks_weigh_nothing_once_empty(
+    puts: list[tuple[str, str, tuple[str, ...]]], marks: list[tuple[str, ...]], limit: int
 ) -> None:
     tier = MemoryTier(limit)
     for began, (key, language, groups) in enumerate(puts):
         tier.put(sample(key, selecting=variant(language), groups=groups, began=float(began)))
-    stored = [one for key in {key for key, _, _ in puts} for one in tier.get(key)]
-    for group in ("a", "b", "c"):
-        found = list(tier.by_group(group))
-        assert {id(one) for one in found} == {id(one) for one in stored if group in one.groups}
-        assert len(found) == len({id(one) for one in found})
-    assert tier.bytes <= limit
-    for one in stored:
-        tier.remove(one.key)
+    for groups in marks:
+        tier.mark(groups, 100.0, 101.0, "key-1")
+        assert tier.bytes <= limit
+    for one in [one for key in {key for key, _, _ in puts} for one in tier.get(key)]:
+        tier.remove(one)
     assert (tier.bytes, len(tier)) == (0, 0)
+
+
+def test_a_groups_name_weighs_once_however_many_belong_to_it() -> None:
+    together, alone = MemoryTier(ROOMY), MemoryTier(ROOMY)
+    for number in range(10):
+        copy = "".join(["g"] * 2000)
+        assert together.put(stored := sample(f"key-{number}", groups=(copy,)))
+        assert alone.put(sample(f"key-{number}", groups=("g",)))
+        assert (stored.groups[0] is copy) == (number == 0)
+    assert together.bytes - alone.bytes == pytest.approx(2000, abs=64)
+
+
+def test_a_mark_that_takes_the_room_puts_the_least_recently_used_out() -> None:
+    tier = MemoryTier(2 * bytes_alone(sample(groups=("g",))))
+    for key in ("first", "second"):
+        tier.put(sample(key, groups=("g",)))
+    assert len(tier) == 2
+    tier.mark(("g",), 1.0, 2.0, "k" * 500)
+    assert (len(tier), tier.evictions) == (1, 1)
+    assert tier.get("second")
+
+
+def test_a_variant_that_stays_when_another_is_put_out_meets_the_mark() -> None:
+    stays, goes = (sample(selecting=variant(language), groups=("g",)) for language in ("de", "fr"))
+    tier = MemoryTier(bytes_alone(stays, goes))
+    for stored in (goes, stays):
+        assert tier.put(stored)
+    tier.mark(("g",), 2000.0, 2000.0, None)
+    assert tier.evictions == 1
+    assert [stored.outdated for stored in tier.get(stays.key)] == [True]
+
+
+def test_marks_from_before_it_was_put_leave_a_response_alone() -> None:
+    tier = MemoryTier(ROOMY)
+    tier.put(before := sample("before", groups=("g",), began=5.0))
+    tier.mark(("g",), 6.0, 6.0, None)
+    tier.put(after := sample("after", groups=("g",), began=5.0))
+    for began, outdated in ((5.0, True), (6.0, False)):
+        tier.meet(loaded := sample("loaded", groups=("g", "h"), began=began))
+        assert loaded.outdated is outdated
+    for key in ("before", "after"):
+        tier.get(key)
+    assert (before.outdated, after.outdated) == (True, False)
+
+
+def test_nothing_that_happens_to_its_key_hides_a_mark_from_a_response() -> None:
+    tier = MemoryTier(ROOMY)
+    for key in ("spliced", "joined", "left"):
+        tier.put(sample(key, groups=("g",), selecting=variant("de")))
+    tier.put(gone := sample("left", groups=("g",), selecting=variant("fr"), received=1000.5))
+    tier.mark(("g",), 2000.0, 2000.0, None)
+    tier.attach(tier._held["spliced"].variants[0], SPLICE)
+    tier.put(sample("joined", groups=("g",), selecting=variant("fr"), received=1000.5))
+    tier.remove(gone)
+    found = {key: [stored.outdated for stored in tier.get(key)] for key in ("spliced", "joined", "left")}
+    assert found == {"spliced": [True], "joined": [True, False], "left": [True]}
 
 
 def test_an_older_response_does_not_replace_a_newer_one_of_its_variant() -> None:
@@ -221,5 +280,15 @@ def test_a_splice_that_comes_unannounced_leaves_the_count_sound() -> None:
     tier = MemoryTier(ROOMY)
     tier.put(stored := sample())
     stored.splice = SPLICE
-    tier.remove(stored.key)
+    tier.remove(stored)
     assert tier.bytes == 0
+
+
+def test_a_copy_or_an_older_response_in_its_place_goes_with_it_and_a_newer_one_stays() -> None:
+    tier = MemoryTier(ROOMY)
+    for began in (1.0, 2.0, 3.0):
+        tier.put(held := sample(began=began))
+        tier.outdate(sample(began=2.0))
+        assert held.outdated == (began <= 2.0)
+        tier.remove(sample(began=2.0))
+        assert tier.get(held.key) == ((held,) if began > 2.0 else ())

@@ -1,5 +1,6 @@
 """AiocacheTier over aiocache's memory backend: the contract, expiry, and values that went bad."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -66,6 +67,18 @@ async def test_variants_beyond_the_limit_leave_nothing_behind() -> None:
     assert len(decode_json(await backend.get(f"key:{KEY}"))) == VARIANTS
 
 
+async def test_what_is_taken_out_leaves_nothing_behind() -> None:
+    backend = Recorder()
+    tier = AiocacheTier(backend, expire_after=30)
+    responses = [sample(KEY, selecting=variant(language)) for language in ("de", "fr")]
+    for stored in responses:
+        await tier.save(stored)
+    for left, stored in ((1, responses[0]), (0, responses[1])):
+        await tier.save(replace(stored, outdated=True))
+        assert (backend.count("variant"), backend.count("key")) == (left, min(left, 1))
+    assert backend.ttls == {"key": 30, "variant": 30}
+
+
 async def test_bytes_pass_whatever_serializer_the_backend_came_with() -> None:
     tier = AiocacheTier(SimpleMemoryCache(serializer=StringSerializer()), expire_after=None)
     await tier.save(sample(KEY))
@@ -87,7 +100,7 @@ def test_an_expiry_that_aiocache_takes_for_never_is_refused(seconds: int) -> Non
         AiocacheTier(SimpleMemoryCache(), expire_after=seconds)
 
 
-@pytest.mark.parametrize("value", [b"", b"\x02rest", "text", None], ids=["empty", "other-version", "text", "gone"])
+@pytest.mark.parametrize("value", [b"", b"\x03rest", "text", None], ids=["empty", "other-version", "text", "gone"])
 @pytest.mark.parametrize("kind", ["key", "variant"])
 async def test_an_unreadable_value_is_a_miss_and_can_be_replaced(kind: str, value: object) -> None:
     backend = Recorder()

@@ -1,0 +1,126 @@
+"""The second tier as the cache uses it: told by tasks of its own, after the answer, and believed with care."""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from gateway.ports import SecondTier
+from gateway.rfc9111.stored import StoredResponse
+from gateway.stores import Mark, TierUnavailable
+from gateway.tasks import Tasks
+
+SAVES = 64
+"""Saves in flight at most; a response beyond is kept in memory alone."""
+
+UNTOLD = 10_000
+"""Groups, and stored responses, at most that are outdated and of which the tier has yet to be told."""
+
+LOADS = 3
+"""How often one load reads again because the tier was told of something meanwhile."""
+
+_Place = tuple[str, tuple[tuple[str, str], ...]]
+
+
+class Behind:
+    """A second tier that is told later. What it has yet to be told holds for its loads at once.
+
+    A failed telling is tried again whenever the tier is next heard of, so that a refresh it missed is never forgotten.
+    """
+
+    def __init__(self, tier: SecondTier) -> None:
+        self._tier = tier
+        self._marks: dict[str, Mark] = {}
+        self._outdated: dict[_Place, StoredResponse] = {}
+        self._floor = 0.0
+        self._told = 0
+        self._telling = False
+        self._saving = 0
+        self._tasks = Tasks()
+
+    async def load(self, key: str) -> tuple[StoredResponse, ...]:
+        """Every variant that the tier holds under `key` and nothing outdates; a failing tier holds nothing."""
+        for _ in range(LOADS):
+            told = self._told
+            try:
+                found = await self._tier.load(key)
+            except TierUnavailable:
+                return ()
+            self._tell_soon()
+            # What was told meanwhile is gone from here, and may have come too late for what the tier was reading.
+            if told == self._told:
+                return tuple(stored for stored in found if not self._outdates(stored))
+        return ()
+
+    def save(self, stored: StoredResponse) -> None:
+        """Keep `stored` there too, if it can be done soon."""
+        if self._saving < SAVES:
+            self._saving += 1
+            self._tasks.start(self._save(stored))
+
+    def drop(self, groups: tuple[str, ...], began: float, now: float, keep: str | None) -> None:
+        """Outdate all in `groups` that began before `began`, and up to `now` all but what is under the key `keep`."""
+        for group in groups:
+            if group in self._marks or len(self._marks) < UNTOLD:
+                self._marks[group] = self._marks.get(group, Mark()).joined(began, None).joined(now, keep)
+            else:
+                self._floor = now
+        self._tell_soon()
+
+    def outdate(self, stored: StoredResponse, now: float) -> None:
+        """Take out `stored`, or the copy or older response in its place."""
+        place = stored.key, stored.selecting
+        if place in self._outdated or len(self._outdated) < UNTOLD:
+            self._outdated[place] = replace(stored, head=b"", body=b"", splice=None, outdated=True)
+        else:
+            self._floor = now
+        self._tell_soon()
+
+    async def close(self) -> None:
+        """Wait until the tier has been told everything, or has failed to listen."""
+        self._tell_soon()
+        await self._tasks.finish()
+
+    def _outdates(self, stored: StoredResponse) -> bool:
+        if stored.began < self._floor:
+            return True
+        outdated = self._outdated.get((stored.key, stored.selecting))
+        if outdated is not None and stored.began <= outdated.began:
+            return True
+        marks = (self._marks[group] for group in stored.groups if group in self._marks)
+        return any(mark.outdates(stored.key, stored.began) for mark in marks)
+
+    def _tell_soon(self) -> None:
+        if (self._marks or self._outdated) and not self._telling:
+            self._telling = True
+            self._tasks.start(self._tell())
+
+    async def _tell(self) -> None:
+        try:
+            with suppress(TierUnavailable):
+                while self._marks or self._outdated:
+                    for group, mark in tuple(self._marks.items()):
+                        await self._tell_mark(group, mark)
+                    for place, stored in tuple(self._outdated.items()):
+                        await self._tell_outdated(place, stored)
+        finally:
+            self._telling = False
+
+    async def _tell_mark(self, group: str, mark: Mark) -> None:
+        if mark.keep is not None:
+            await self._tier.drop((group,), mark.floor, None)
+        await self._tier.drop((group,), mark.before, mark.keep)
+        self._told += 1
+        if self._marks[group] is mark:
+            del self._marks[group]
+
+    async def _tell_outdated(self, place: _Place, stored: StoredResponse) -> None:
+        await self._tier.save(stored)
+        self._told += 1
+        if self._outdated[place] is stored:
+            del self._outdated[place]
+
+    async def _save(self, stored: StoredResponse) -> None:
+        try:
+            with suppress(TierUnavailable):
+                await self._tier.save(stored)
+        finally:
+            self._saving -= 1
