@@ -1,52 +1,120 @@
 """The fields of a request that go on to the upstream (RFC 9110 §7.6.1, RFC 9111 §3.5)."""
 
 from collections.abc import Iterable
+from enum import Enum
 
 from multidict import CIMultiDict
 
 from gateway.admission.keys import credential_fields, withheld_fields
-from gateway.admission.prepare import Intent, Prepared
+from gateway.admission.options import max_forwards
+from gateway.admission.peers import WHENCE, is_claim, whence
+from gateway.admission.prepare import Prepared
+from gateway.admission.provision import Intent
 from gateway.admission.snapshot import Snapshot
 from gateway.errors import Problem, Reason
-from gateway.messages import HOP_BY_HOP, UNSENDABLE
+from gateway.messages import HOP_BY_HOP, UNSENDABLE, Request
 
-_NEVER = HOP_BY_HOP | {"host", "expect"}
+_NEVER = HOP_BY_HOP | WHENCE | {"host", "expect"}
 _DEFAULT = frozenset({"accept", "accept-language", "accept-encoding", "traceparent", "tracestate"})
-CONDITIONAL = frozenset({"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"})
+GUARDING = frozenset({"if-match", "if-unmodified-since"})
+CONDITIONAL = GUARDING | {"if-none-match", "if-modified-since"}
 RANGE = frozenset({"range", "if-range"})
+# What the gateway acts on instead of the upstream, or tells the upstream itself.
+_HEEDED = _NEVER | CONDITIONAL | RANGE | {"cache-control", "content-length", "pragma", "via", "x-request-id"}
+_REPLACED = WHENCE | {"accept-encoding", "host", "via", "x-request-id"}
 _CONTENT = frozenset({"content-type", "content-encoding", "content-language", "content-location"})
+
+
+class LeftOut(Enum):
+    """Why a field that the client sent does not reach the upstream as it is."""
+
+    hop = "it ends at each hop"
+    nominated = "Connection nominates it"
+    credential = "it may hold an API key"
+    unkeyed = "it is in no cache key: neither a default field nor in forward or cache.vary_on.headers"
+    content = "it describes content that is not sent on"
+    replaced = "it is the gateway's to write"
+    heeded = "the gateway heeds it itself"
 
 
 def forwarded(prepared: Prepared, snapshot: Snapshot) -> CIMultiDict[str]:
     """End-to-end fields, with credentials as the route and its upstream say.
 
     Where the route caches by its own ttl, only the default list and what is in the cache key goes on, and nothing
-    conditional or partial. A force refresh is unconditional everywhere. Raises `Problem` with `malformed_request` for
-    a value that is not UTF-8, which the upstream's client could only drop.
+    conditional or partial; elsewhere the upstream is told where the request comes from (`peers.whence`). A force
+    refresh is unconditional everywhere. Raises `Problem` with `malformed_request` for a value that is not UTF-8, which
+    the upstream's client could only drop.
     """
-    route, refresh = prepared.route, prepared.route.refresh
+    route = prepared.route
     fields = _chosen(prepared, snapshot)
+    if not _caches_by_ttl(prepared):
+        _add_hop(fields, prepared.request, snapshot.trusted_proxies)
     if route.tokens_in_body:
         fields["Accept-Encoding"] = "identity"
     if route.send_credentials:
-        _put(fields, snapshot.upstreams[route.upstream].headers)
-    if prepared.intent is Intent.force_refresh and refresh is not None:
-        _put(fields, (("Cache-Control", "no-cache"), *refresh.upstream_headers))
+        put(fields, snapshot.upstreams[route.upstream].headers)
     return fields
+
+
+def dropped(prepared: Prepared, snapshot: Snapshot) -> tuple[str, ...]:
+    """Lower-case names, sorted, of what the client sent and `forwarded` leaves out as it is in no cache key.
+
+    What the gateway acts on itself, credentials and what ends at each hop are no such fields: `forward` cannot help.
+    """
+    only = _only(prepared, snapshot)
+    if only is None:
+        return ()
+    heeded = _HEEDED | credential_fields(snapshot) | ({"origin"} if prepared.route.cors is not None else set())
+    names = {name.lower() for name in prepared.request.fields} - only - heeded
+    request, trusted = prepared.request, snapshot.trusted_proxies
+    return tuple(sorted(name for name in names if not is_claim(name, request, trusted)))
+
+
+def left_out(name: str, prepared: Prepared, snapshot: Snapshot) -> LeftOut:
+    """Why a field that a client sent, by its lower-case name, is none of those that go on."""
+    meant, request = name.replace("_", "-"), prepared.request
+    if meant in HOP_BY_HOP:
+        return LeftOut.hop
+    if name not in request.fields:
+        return LeftOut.nominated
+    if meant in credential_fields(snapshot):
+        return LeftOut.credential
+    if name in dropped(prepared, snapshot):
+        return LeftOut.unkeyed
+    if meant in _CONTENT or meant == "content-length":
+        return LeftOut.content
+    ours = meant in _REPLACED or is_claim(name, request, snapshot.trusted_proxies)
+    return LeftOut.replaced if ours else LeftOut.heeded
 
 
 def _chosen(prepared: Prepared, snapshot: Snapshot) -> CIMultiDict[str]:
     left_out = _left_out(prepared, snapshot)
     only = _only(prepared, snapshot)
     fields = CIMultiDict[str]()
-    for name, value in prepared.request.fields.items():
+    request, trusted = prepared.request, snapshot.trusted_proxies
+    for name, value in request.fields.items():
         lower = name.lower()
-        if lower in left_out or (only is not None and lower not in only):
+        if lower in left_out or (only is not None and lower not in only) or is_claim(lower, request, trusted):
             continue
-        if UNSENDABLE.search(value):
-            raise Problem(Reason.malformed_request, f"The value of the field {name} is not UTF-8.")
-        fields.add(name, value)
+        # CGI and its heirs know a field by one name, whether it is written with `-` or with `_`.
+        if "_" in lower and lower.replace("_", "-") in left_out | _HEEDED | _given(prepared, snapshot):
+            continue
+        fields.add(name, _sendable(name, value))
     return fields
+
+
+def _add_hop(fields: CIMultiDict[str], request: Request, trusted: tuple[str, ...]) -> None:
+    """Where the request comes from, and how far it may still go (RFC 9110 §7.6.2)."""
+    fields.extend([(name, _sendable(name, value)) for name, value in whence(request, trusted)])
+    left = max_forwards(request.method, request.fields)
+    if left is not None:
+        fields["Max-Forwards"] = str(left - 1)
+
+
+def _sendable(name: str, value: str) -> str:
+    if UNSENDABLE.search(value):
+        raise Problem(Reason.malformed_request, f"The value of the field {name} is not UTF-8.")
+    return value
 
 
 def _left_out(prepared: Prepared, snapshot: Snapshot) -> frozenset[str]:
@@ -71,15 +139,20 @@ def _only(prepared: Prepared, snapshot: Snapshot) -> frozenset[str] | None:
     return _DEFAULT.union(credentials, [name.lower() for name in (*route.forward, *route.cache.vary_on)])
 
 
+def _given(prepared: Prepared, snapshot: Snapshot) -> frozenset[str]:
+    """Lower-case names of the fields that the upstream gets from the config."""
+    route = prepared.route
+    headers = snapshot.upstreams[route.upstream].headers if route.send_credentials else ()
+    return frozenset([name.lower() for name, _ in headers])
+
+
 def _caches_by_ttl(prepared: Prepared) -> bool:
     """Whether a stored response may serve requests whose other fields differ, whatever the origin says."""
-    if prepared.intent is Intent.pass_ or prepared.route.cache is None:
-        return False
-    policy = prepared.route.cache.policy
-    return policy.ttl is not None or bool(policy.ttl_by_status) or policy.override_origin
+    cache = prepared.route.cache
+    return prepared.intent is not Intent.pass_ and cache is not None and not cache.policy.pure
 
 
-def _put(fields: CIMultiDict[str], added: Iterable[tuple[str, str]]) -> None:
+def put(fields: CIMultiDict[str], added: Iterable[tuple[str, str]]) -> None:
     """Add fields in the place of any of the same names."""
     added = tuple(added)
     for name, _ in added:

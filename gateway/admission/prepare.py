@@ -1,34 +1,28 @@
 """Step 2 of a request's way: from its head and the snapshot to route, account, intent, quote and cache key."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from enum import Enum, auto
-from operator import itemgetter
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from multidict import CIMultiDict
 
 from gateway.admission.charge import Quote
+from gateway.admission.cors import answer_fields, asked_method, is_preflight
 from gateway.admission.flags import flags_on
-from gateway.admission.keys import credential_parameters, find_account, withheld_fields
-from gateway.admission.patterns import PathPattern
-from gateway.admission.pricing import quote
+from gateway.admission.keys import find_account
+from gateway.admission.options import max_forwards
+from gateway.admission.provision import Intent, Provision, provision
 from gateway.admission.routes import Matched, Router
-from gateway.admission.snapshot import Account, CachePolicy, Price, Route, Share, Snapshot
-from gateway.admission.target import Query, Target, authority, canonical, component, host, origin_form, without_port
+from gateway.admission.snapshot import Account, ClientDirectives, Route, Share, Snapshot
+from gateway.admission.target import Query, Target, authority, canonical, host, origin_form, without_port
 from gateway.errors import Problem, Reason
-from gateway.messages import UNSENDABLE, Fields, Request, nominated
+from gateway.messages import Fields, Request, nominated
+from gateway.rfc9111.conditions import is_conditional
+from gateway.rfc9111.demands import Demands, demands
+from gateway.rfc9111.ranges import asks_for_part
 
-_NONE = frozenset[str]()
 _KEPT_ALIVE = frozenset({"keep-alive"})
-
-
-class Intent(Enum):
-    """What a request wants of the cache."""
-
-    lookup = auto()
-    force_refresh = auto()
-    pass_ = auto()
+_HOST = frozenset({"host"})
 
 
 @dataclass(slots=True)
@@ -39,6 +33,10 @@ class Prepared:
     `account` and `quote` are None where the route is public. `target` is the upstream's, `key` the cache key of the GET
     that the request is or stands for, `path` the upstream's path. `scope` is the share scope: "" for everyone, `o:` and
     an organization, `k:` and an account, or `p:` for the public, who gets nothing that a key or credentials were for.
+
+    `demands` are the directives that the route heeds, None where there are none; `demanded_quote` is what the request
+    may cost where they force work, None where that has no price of its own. `conditional` says that preconditions or a
+    Range decide what of a response is sent, `ranged` that a Range does.
     """
 
     request: Request
@@ -51,6 +49,10 @@ class Prepared:
     path: str
     key: str
     scope: str
+    demands: Demands | None = None
+    demanded_quote: Quote | None = None
+    conditional: bool = False
+    ranged: bool = False
 
     def for_request(self, request: Request) -> "Prepared":
         """The same for another request with the same head."""
@@ -65,43 +67,34 @@ class Prepared:
             self.path,
             self.key,
             self.scope,
+            self.demands,
+            self.demanded_quote,
+            self.conditional,
+            self.ranged,
         )
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The route's tags for this request."""
+        return tuple([tag.fill(self.params) for tag in self.route.cache.tags]) if self.route.cache is not None else ()
 
     @property
     def groups(self) -> tuple[str, ...]:
         """What a refresh of this outdates together: by the route's tags, else by path; within upstream and scope."""
-        tags = self.route.cache.tags if self.route.cache is not None else ()
-        names = [tag.fill(self.params) for tag in tags] or [self.path]
-        return tuple([f"{self.route.upstream}\n{self.scope}\n{name}" for name in names])
+        return tuple([group(self.route.upstream, name, self.scope) for name in self.tags or (self.path,)])
+
+    def memberships(self, named: Iterable[str] = ()) -> tuple[str, ...]:
+        """Every group that what is stored for this belongs to; `named` are those that the response names.
+
+        By path and by name also within no scope: what an unsafe request has changed is changed for everyone.
+        """
+        everyones = [group(self.route.upstream, name) for name in (self.path, *self.tags, *named)]
+        return tuple(dict.fromkeys([*self.groups, *everyones]))
 
 
-@dataclass(slots=True, frozen=True)
-class _Provision:
-    """What preparing for one route needs, worked out once; names and pairs as a canonical query spells them.
-
-    `secret` parameters hold API keys and are in no cache key. `dropped` ones do not reach the upstream on a lookup or
-    a force refresh, `dropped_passing` ones not on a pass.
-    """
-
-    flags: dict[str, str]
-    forcing: frozenset[str]
-    secret: frozenset[str]
-    dropped: frozenset[str]
-    dropped_passing: frozenset[str]
-    sorts: bool
-    post_query: Query
-    upstream_query: Query
-    strip_prefix: str
-    keyed_fields: tuple[str, ...]
-    quotes: dict[tuple[frozenset[str], bool], Quote] = field(default_factory=dict)
-
-    def quoted(self, price: Price, on: frozenset[str], intent: Intent) -> Quote:
-        """The quote, worked out once for each set of flags: there are few."""
-        asked = on, intent is Intent.force_refresh
-        known = self.quotes.get(asked)
-        if known is None:
-            known = self.quotes[asked] = quote(price, *asked)
-        return known
+def group(upstream: str, name: str, scope: str = "") -> str:
+    """The name of a group of stored responses: a tag or a path, within an upstream and a share scope."""
+    return f"{upstream}\n{scope}\n{name}"
 
 
 class Preparer:
@@ -111,45 +104,29 @@ class Preparer:
         self.snapshot = snapshot
         self._router = Router(snapshot.routes)
         self._hosts = frozenset([name.lower() for name in snapshot.hosts])
-        self._provisions = [_provision(route, snapshot) for route in snapshot.routes]
+        self._provisions = [provision(route, snapshot) for route in snapshot.routes]
 
-    def prepare(self, request: Request) -> Prepared:
+    def prepare(self, request: Request, account: Account | None = None) -> Prepared:
         """Raises `Problem` for every refusal that needs no state: 400, 401, 404, 405, 417, 421 and 501.
 
-        Once a route has matched, the problem names it.
+        Once a route has matched, the problem names it, and says what its pages need to read the answer. With an
+        `account` the request is that one's, whatever key it carries.
         """
-        matched, query = self._matched(request)
+        asked, target = self.asked(request)
+        matched = self.taken(request, asked, target.path)
+        route = matched.route
         try:
-            return self._prepared(request, matched, query)
+            if route.cors is not None and is_preflight(request):
+                return _preflight(request, matched)
+            return self._prepared(request, matched, target.query, account)
         except Problem as problem:
-            problem.route = matched.route.name
+            problem.route = route.name
+            if route.cors is not None:
+                problem.fields += answer_fields(route.cors, request.fields.get("Origin"))
             raise
 
-    def _prepared(self, request: Request, matched: Matched, query: Query) -> Prepared:
-        route, provision = matched.route, self._provisions[matched.place]
-        _refuse_expectation(request.fields)
-        account = None if route.public else find_account(self.snapshot, request.fields, query)
-        request = _without_nominated(request)
-        query = _filled(query, provision.post_query) if matched.refresh else query
-        on = flags_on(query, provision.flags)
-        intent = _intent(request, matched, on, provision)
-        scope = _scope(route, account)
-        path = _below(matched.path, provision.strip_prefix)
-        target, keyed = _targets(path, _kept(query, intent, provision), intent, provision)
-        return Prepared(
-            request=request,
-            route=route,
-            params=matched.params,
-            account=account,
-            intent=intent,
-            quote=None if route.price is None else provision.quoted(route.price, on, intent),
-            target=target,
-            path=path,
-            key="\n".join([route.upstream, scope, keyed, *_keyed_fields(request.fields, provision)]),
-            scope=scope,
-        )
-
-    def _matched(self, request: Request) -> tuple[Matched, Query]:
+    def asked(self, request: Request) -> tuple[str, Target]:
+        """The host and the target that a request asks for, in canonical form. Raises `Problem`: 400, 404, 421, 501."""
         if request.method in ("CONNECT", "TRACE"):
             raise Problem(Reason.not_implemented, f"{request.method} is not forwarded.")
         raw, named, scheme = origin_form(request.method, request.target)
@@ -161,32 +138,53 @@ class Preparer:
             raise Problem(Reason.no_route, "Paths below /-/ are the gateway's own.")
         if self._hosts and self._hosts.isdisjoint((asked, without_port(asked))):
             raise Problem(Reason.misdirected_request)
-        return self._router.match(request.method, asked, target.path), target.query
+        return asked, target
+
+    def taken(self, request: Request, asked: str, path: str) -> Matched:
+        """The route that takes a request for the host `asked`. Raises `Problem` as `Router.match` does."""
+        if is_preflight(request):
+            preflight = self._router.match_preflight(asked_method(request), asked, path)
+            if preflight is not None:
+                return preflight
+        return self._router.match(request.method, asked, path)
+
+    def _prepared(self, request: Request, matched: Matched, query: Query, account: Account | None) -> Prepared:
+        route, provision = matched.route, self._provisions[matched.place]
+        _refuse_expectation(request.fields)
+        account = None if route.public else account or find_account(self.snapshot, request.fields, query)
+        request = _without_nominated(request)
+        query = provision.filled(query) if matched.refresh else query
+        on = flags_on(query, provision.flags)
+        intent = _intent(request, matched, on, provision)
+        scope = _scope(route, account)
+        path = provision.below(matched.path)
+        target, keyed = provision.targets(path, query, intent)
+        demanded = _demands(request, route)
+        ranged = _is_ranged(request, route, intent)
+        return Prepared(
+            request=request,
+            route=route,
+            params=matched.params,
+            account=account,
+            intent=intent,
+            quote=None if route.price is None else provision.quoted(route.price, on, intent),
+            target=target,
+            path=path,
+            key="\n".join(
+                [route.upstream, scope, keyed, *provision.keyed_lines(request, self.snapshot.trusted_proxies)]
+            ),
+            scope=scope,
+            demands=demanded,
+            demanded_quote=_demanded_quote(route, on, provision) if demanded is not None else None,
+            conditional=ranged or (intent is not Intent.pass_ and is_conditional(request.fields)),
+            ranged=ranged,
+        )
 
 
-def _provision(route: Route, snapshot: Snapshot) -> _Provision:
-    cache, refresh, price = route.cache or CachePolicy(), route.refresh, route.price
-    forcing = _NONE if refresh is None else frozenset(refresh.query)
-    secret = _NONE if route.public else credential_parameters(snapshot)
-    dropped_passing = secret if snapshot.upstreams[route.upstream].credentials == "gateway" else _NONE
-    priced = [name for option in (price.options if price else ()) for name in option.query_any]
-    keyed_fields = {name.lower() for name in (*route.forward, *cache.vary_on)} - withheld_fields(route, snapshot)
-    return _Provision(
-        flags={component(name): name for name in forcing.union(priced)},
-        forcing=forcing,
-        secret=secret,
-        dropped=dropped_passing.union([component(name) for name in forcing | cache.query_ignore]),
-        dropped_passing=dropped_passing,
-        sorts=cache.query_sort,
-        post_query=_pairs(refresh.post_query if refresh else ()),
-        upstream_query=_pairs(refresh.upstream_query if refresh else ()),
-        strip_prefix=PathPattern.parse(route.strip_prefix).fill({}).rstrip("/") if route.strip_prefix else "",
-        keyed_fields=tuple(sorted(keyed_fields)),
-    )
-
-
-def _pairs(pairs: Iterable[tuple[str, str]]) -> Query:
-    return tuple([(component(name), component(value)) for name, value in pairs])
+def _preflight(request: Request, matched: Matched) -> Prepared:
+    """Asked without credentials, answered for nothing, kept nowhere."""
+    path = matched.path
+    return Prepared(request, matched.route, matched.params, None, Intent.own, None, path, path, "", "")
 
 
 def _refuse_expectation(fields: Fields) -> None:
@@ -195,17 +193,22 @@ def _refuse_expectation(fields: Fields) -> None:
 
 
 def _without_nominated(request: Request) -> Request:
-    """Drop the fields that Connection nominates (RFC 9110 §7.6.1) before any is keyed, selected by or forwarded."""
-    names = nominated(request.fields)
+    """Drop the fields that Connection nominates (RFC 9110 §7.6.1) before any is keyed, selected by or forwarded.
+
+    Host is for everyone on the way and stays.
+    """
+    names = nominated(request.fields) - _HOST
     if names <= _KEPT_ALIVE:
         return request
     kept = [(name, value) for name, value in request.fields.items() if name.lower() not in names]
     return replace(request, fields=CIMultiDict(kept))
 
 
-def _intent(request: Request, matched: Matched, on: frozenset[str], provision: _Provision) -> Intent:
+def _intent(request: Request, matched: Matched, on: frozenset[str], provision: Provision) -> Intent:
     if matched.refresh:
         return Intent.force_refresh
+    if max_forwards(request.method, request.fields) == 0:
+        return Intent.own
     if matched.route.cache is None or request.method not in ("GET", "HEAD"):
         return Intent.pass_
     if request.body is not None:
@@ -213,52 +216,23 @@ def _intent(request: Request, matched: Matched, on: frozenset[str], provision: _
     return Intent.lookup if on.isdisjoint(provision.forcing) else Intent.force_refresh
 
 
-def _filled(query: Query, defaults: Query) -> Query:
-    """The query, with those defaults that it leaves out."""
-    given = {name for name, _ in query}
-    return query + tuple([pair for pair in defaults if pair[0] not in given])
+def _demands(request: Request, route: Route) -> Demands | None:
+    if route.cache is None or route.cache.client_directives is ClientDirectives.ignore:
+        return None
+    return demands(request.fields)
 
 
-def _without(query: Query, names: Iterable[str]) -> Query:
-    return tuple([pair for pair in query if pair[0] not in names]) if query and names else query
+def _demanded_quote(route: Route, on: frozenset[str], provision: Provision) -> Quote | None:
+    if route.price is None or route.cache is None or route.cache.client_directives is not ClientDirectives.price:
+        return None
+    return provision.quoted(route.price, on, Intent.force_refresh)
 
 
-def _kept(query: Query, intent: Intent, provision: _Provision) -> Query:
-    """The parameters that reach the upstream, in their order unless the route sorts them by name."""
-    if intent is Intent.pass_:
-        return _without(query, provision.dropped_passing)
-    kept = _without(query, provision.dropped)
-    return tuple(sorted(kept, key=itemgetter(0))) if provision.sorts and len(kept) > 1 else kept
-
-
-def _targets(path: str, kept: Query, intent: Intent, provision: _Provision) -> tuple[str, str]:
-    """The upstream's target, and that of the cache key: without secrets and what a forced fetch adds."""
-    sent, keyed = kept, _without(kept, provision.secret)
-    if intent is Intent.force_refresh and provision.upstream_query:
-        sent = _without(kept, [name for name, _ in provision.upstream_query]) + provision.upstream_query
-    key_target = Target(path, keyed).render()
-    return (key_target if sent == keyed else Target(path, sent).render()), key_target
-
-
-def _below(path: str, prefix: str) -> str:
-    """The path with `prefix` taken off, which only whole segments match."""
-    if not prefix or not f"{path}/".startswith(f"{prefix}/"):
-        return path
-    return path[len(prefix) :] or "/"
-
-
-def _keyed_fields(fields: Fields, provision: _Provision) -> list[str]:
-    """One line for each field present; no value can hold a line's end, so the key has one reading only."""
-    lines = []
-    for name in provision.keyed_fields:
-        values = fields.getall(name, None)
-        if values is None:
-            continue
-        value = ", ".join(values)
-        if UNSENDABLE.search(value):
-            raise Problem(Reason.malformed_request, f"The value of the field {name} is not UTF-8.")
-        lines.append(f"{name}:{value}")
-    return lines
+def _is_ranged(request: Request, route: Route, intent: Intent) -> bool:
+    """RFC 9110 §14.2: only a GET has ranges; content that tokens go into has none either."""
+    if intent is Intent.pass_ or request.method != "GET" or route.tokens_in_body:
+        return False
+    return asks_for_part(request.fields)
 
 
 def _scope(route: Route, account: Account | None) -> str:

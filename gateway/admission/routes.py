@@ -2,11 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import NamedTuple
 
 from gateway.admission.snapshot import Route
 from gateway.admission.target import canonical_path, without_port
 from gateway.errors import Problem, Reason
+
+
+class Mismatch(Enum):
+    """What keeps a route from taking a request, the first of them."""
+
+    host = "another host"
+    path = "another path"
+    method = "another method"
 
 
 class Matched(NamedTuple):
@@ -73,6 +82,20 @@ class Router:
                     return matched
         raise _unmatched([route for _, route in candidates if route.host == "*" or _is_host(route.host, host)], path)
 
+    def match_preflight(self, method: str, host: str, path: str) -> Matched | None:
+        """The route that says which pages may send this; None where none does, so that OPTIONS is like any method.
+
+        It is the one that would take the request; for a method that none takes, the first with `cors` for the path.
+        """
+        asked = [(place, route) for place, route in self._candidates(path) if _is_host(route.host, host)]
+        for place, route in asked:
+            if (matched := _matched(place, route, method, path)) is not None:
+                return matched if route.cors is not None else None
+        for place, route in asked:
+            if route.cors is not None and (params := route.path.match(path)) is not None:
+                return Matched(place, route, params, path, False)
+        return None
+
     def _candidates(self, path: str) -> list[tuple[int, Route]]:
         node = self._root
         for segment in path[1:].split("/"):
@@ -81,6 +104,15 @@ class Router:
                 break
             node = child
         return node.routes
+
+
+def mismatch(route: Route, host: str, path: str) -> Mismatch:
+    """Why `route` is one of those that do not take what is sent to a canonical `host` and `path`."""
+    if not _is_host(route.host, host):
+        return Mismatch.host
+    patterns = [route.path] if route.refresh is None or route.refresh.post is None else [route.path, route.refresh.post]
+    matching = any(pattern.match(path) is not None for pattern in patterns)
+    return Mismatch.method if matching else Mismatch.path
 
 
 def _matched(place: int, route: Route, method: str, path: str) -> Matched | None:
@@ -120,7 +152,7 @@ def _is_host(pattern: str, host: str) -> bool:
     """Whether a route's `host` names this one: as it is, without its port, or below `*.` by any number of labels."""
     if pattern.startswith("*."):
         return host.endswith(pattern[1:]) or without_port(host).endswith(pattern[1:])
-    return pattern in (host, without_port(host))
+    return pattern in ("*", host, without_port(host))
 
 
 def _prefixes(route: Route) -> list[tuple[str, ...]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
 
+from gateway.admission.cors import Cors
 from gateway.admission.patterns import PathPattern, Template
 from gateway.rfc9111.stored import Policy
 
@@ -82,12 +83,21 @@ class Share(Enum):
     key = "key"
 
 
+class ClientDirectives(Enum):
+    """What a request's own Cache-Control does (RFC 9111 §5.2.1); `price`: the work it forces costs a force refresh."""
+
+    honour = "honour"
+    ignore = "ignore"
+    price = "price"
+
+
 @dataclass(slots=True, frozen=True)
 class CachePolicy:
     """A route's `cache`: the freshness policy, what the cache key is made of, and what is kept at most."""
 
     policy: Policy = field(default_factory=Policy)
     share: Share = Share.everyone
+    client_directives: ClientDirectives = ClientDirectives.honour
     query_ignore: frozenset[str] = frozenset()
     query_sort: bool = False
     vary_on: tuple[str, ...] = ()
@@ -112,7 +122,7 @@ class Route:
     """One entry of `routes`, short forms and defaults resolved.
 
     `host` is lower-case, `*` for any; `methods` None for any. `price` None exactly where `public`. `send_credentials`:
-    the upstream's own `headers` are added.
+    the upstream's own `headers` are added. `cors` None: what browsers are told is the upstream's business.
     """
 
     name: str
@@ -128,6 +138,7 @@ class Route:
     price: Price | None = None
     refresh: RefreshPolicy | None = None
     tokens_in_body: bool = False
+    cors: Cors | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -145,6 +156,10 @@ class UpstreamPolicy:
     queue: int = 1000
     wait: float = 2.0
     rate: Rate | None = None
+
+    def url(self, target: str) -> str:
+        """The absolute URL of `target`, below the first of `urls`."""
+        return self.urls[0].rstrip("/") + target
 
 
 @dataclass(slots=True, frozen=True)

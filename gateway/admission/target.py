@@ -11,11 +11,10 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from gateway.errors import Problem, Reason
-from gateway.messages import Fields
+from gateway.messages import DEFAULT_PORTS, Fields
 
 Query = tuple[tuple[str, str | None], ...]
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _UNRESERVED = frozenset(ascii_letters + digits + "-._~")
 _PLAIN = r"A-Za-z0-9_~!$&'()*+,;=:@\-"
 # A segment that does not begin with a dot cannot be a dot segment: those that do take the slow path.
@@ -23,8 +22,16 @@ _ORDINARY = re.compile(rf"/(?:[{_PLAIN}][{_PLAIN}.]*+/)*+(?:[{_PLAIN}][{_PLAIN}.
 _UNSPELLED = re.compile(rf"%([0-9A-Fa-f]{{2}})?|[^{_PLAIN}./?]")
 _REFUSED = re.compile(r"[^\x21-\x7e]|#|%00")
 _REFUSED_IN_PATH = re.compile(r"\\|%(?:2[Ff]|5[Cc]|[01][0-9A-Fa-f]|7[Ff])")
+# UTF-8 in more octets than it needs, which some decoders take for a dot or a slash.
+_OVERLONG = re.compile(r"(?i)%(?:C[01]|E0%[89][0-9A-F]|F0%8[0-9A-F]%[89AB][0-9A-F])%[89AB][0-9A-F]")
+# Some readers drop what follows a semicolon before they look for dot segments.
+_DOT_SEGMENT = re.compile(r"/\.\.?(?:(?:;|%3B)[^/]*)?(?:/|\Z)")
 _ABSOLUTE = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
-_AUTHORITY = re.compile(r"([A-Za-z0-9._-]*[A-Za-z0-9]\.?|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
+_LABEL = "[A-Za-z0-9_-]++"
+_AUTHORITY = re.compile(
+    rf"({_LABEL}(?:\.{_LABEL})*+(?<=[A-Za-z0-9])\.?|\[[0-9A-Fa-f:.]+\])(?::([0-9]{{0,5}}))?",
+)
+_LONGEST_AUTHORITY = 260
 
 
 class Target(NamedTuple):
@@ -44,26 +51,25 @@ def rendered(query: Query) -> str:
 
 
 def canonical(raw: str) -> Target:
-    """The canonical form of a target in origin-form. Empty parameters (`a&&b`, a bare `?`) say nothing and are dropped.
+    """The canonical form of a target in origin-form. An empty query is another than none (RFC 3986 §6.2.3).
 
     Raises `Problem` with `ambiguous_target` for dot and empty segments, encoded slashes, backslashes and controls in
     the path, and for a fragment, spaces, bytes outside of ASCII, NUL or a bad percent-encoding anywhere.
     """
-    path, _, query = raw.partition("?")
+    path, mark, query = raw.partition("?")
     if not _ORDINARY.fullmatch(raw):
         path, query = canonical_path(path), _spelled(query)
-    return Target(path, _parameters(query) if query else ())
+    return Target(path, _parameters(query) if mark else ())
 
 
 def canonical_path(raw: str) -> str:
     """The canonical form of a path alone. Raises `Problem` with `ambiguous_target`, as `canonical` does."""
     if raw[:1] != "/":
         raise Problem(Reason.malformed_request, "The request target is not a path.")
-    if _REFUSED_IN_PATH.search(raw):
+    if _REFUSED_IN_PATH.search(raw) or _OVERLONG.search(raw):
         raise _ambiguous("Its path holds a backslash, or an encoded slash, backslash or control character.")
     path = _spelled(raw)
-    segments = path.split("/")
-    if "" in segments[1:-1] or "." in segments or ".." in segments:
+    if "//" in path or _DOT_SEGMENT.search(path):
         raise _ambiguous("Its path holds an empty segment or a dot segment.")
     return path
 
@@ -106,12 +112,12 @@ def authority(text: str, scheme: str) -> str:
     optional port; userinfo is refused.
     """
     match = _AUTHORITY.fullmatch(text)
-    if match is None:
+    if match is None or len(text) > _LONGEST_AUTHORITY:
         raise Problem(Reason.malformed_request, "The request's host is not well-formed.")
     name, port = match.groups()
     name = _address(name) if name[0] == "[" else name.lower().removesuffix(".")
     number = int(port) if port else None
-    if number is None or number == _DEFAULT_PORTS.get(scheme):
+    if number is None or number == DEFAULT_PORTS.get(scheme):
         return name
     if number > 65535:
         raise Problem(Reason.malformed_request, "The request's port is out of range.")
@@ -131,7 +137,7 @@ def _address(bracketed: str) -> str:
 
 
 def _parameters(query: str) -> Query:
-    pairs = [piece.partition("=") for piece in query.split("&") if piece]
+    pairs = [piece.partition("=") for piece in query.split("&")]
     return tuple([(name, value if equals else None) for name, equals, value in pairs])
 
 

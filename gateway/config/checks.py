@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from itertools import chain
 
 from gateway.admission.patterns import PathPattern, Template
-from gateway.admission.snapshot import Share
+from gateway.admission.peers import WHENCE
+from gateway.admission.snapshot import ClientDirectives, Share
 from gateway.config.digest import key_digest
 from gateway.config.document import SettingPath
 from gateway.config.errors import ConfigError
@@ -118,6 +119,7 @@ def _routes(config: Config) -> Iterator[Complaint]:
         yield from _priced(config, route, path)
         yield from _refreshed(config, route, path)
         yield from _tagged(config, route, path)
+        yield from _whence(route, path)
 
 
 def _upstream(config: Config, route: Route, path: SettingPath) -> Iterator[Complaint]:
@@ -138,6 +140,9 @@ def _public(route: Route, path: SettingPath) -> Iterator[Complaint]:
     for key in ("price", "refresh", "tokens_in_body"):
         if key in route.model_fields_set and getattr(route, key):
             yield Complaint((*path, key), "not on a public route: nobody is there to be charged")
+    if route.cache and route.cache.client_directives is ClientDirectives.price:
+        message = "not on a public route: nobody is there to be charged"
+        yield Complaint((*path, "cache", "client_directives"), message, at_key=False)
     if route.cache and route.cache.share not in (None, Share.everyone):
         message = "not on a public route: it knows neither keys nor organizations"
         yield Complaint((*path, "cache", "share"), message, at_key=False)
@@ -182,6 +187,16 @@ def _tagged(config: Config, route: Route, path: SettingPath) -> Iterator[Complai
         for at, tag in enumerate(route.cache.tags):
             place = (*path, "cache", "tags", at)
             yield from _parameters(config, place, Template.parse(tag).names, known, (*path, "match", "path"))
+
+
+def _whence(route: Route, path: SettingPath) -> Iterator[Complaint]:
+    """A client's word for where it comes from would reach the upstream as the gateway's."""
+    named = [((*path, "forward", at), name) for at, name in enumerate(route.forward)]
+    keyed = route.cache.vary_on.headers if route.cache else ()
+    named += [((*path, "cache", "vary_on", "headers", at), name) for at, name in enumerate(keyed)]
+    for place, name in named:
+        if name.lower() in WHENCE:
+            yield Complaint(place, "the gateway writes this field itself", at_key=False)
 
 
 def _parameters(

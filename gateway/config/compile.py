@@ -4,10 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from gateway.admission.cors import Cors
 from gateway.admission.patterns import PathPattern, Template
 from gateway.admission.snapshot import (
     Account,
     CachePolicy,
+    ClientDirectives,
     Plan,
     Price,
     PriceOption,
@@ -55,6 +57,12 @@ def warnings(config: Config) -> list[ConfigError]:
     return sorted(told)
 
 
+def accounts_by_id(config: Config) -> dict[str, Account]:
+    """The account of each of `keys`, also of those that hold no API key now."""
+    plans = {name: _plan(name, plan) for name, plan in config.plans.items()}
+    return {key.id: _account(config, key, plans) for key in config.keys}
+
+
 def upstream_of(config: Config, route: routes.Route) -> str:
     """The name of a route's upstream: what it says, else the only one."""
     return route.upstream or next(iter(config.upstreams))
@@ -74,10 +82,11 @@ def _route(config: Config, route: routes.Route) -> Route:
         send_credentials=upstream.credentials == "gateway" and (not public or route.credentials == "upstream"),
         strip_prefix=route.rewrite.strip_prefix,
         forward=_folded(route.forward),
-        cache=None if route.cache is None else _cache(route.cache, _share(route.cache, upstream, public)),
+        cache=None if route.cache is None else _cache(route.cache, upstream, public=public),
         price=None if public else _price(route.price),
         refresh=None if route.refresh is None else _refresh(route.refresh, route.match.path),
         tokens_in_body=route.tokens_in_body,
+        cors=None if route.cors is None else Cors(frozenset(route.cors.origins)),
     )
 
 
@@ -87,7 +96,7 @@ def _share(cache: routes.Cache, upstream: Upstream, public: bool) -> Share:
     return Share.key if upstream.credentials == "client" and not public else Share.everyone
 
 
-def _cache(cache: routes.Cache, share: Share) -> CachePolicy:
+def _cache(cache: routes.Cache, upstream: Upstream, *, public: bool) -> CachePolicy:
     return CachePolicy(
         policy=Policy(
             ttl=cache.ttl,
@@ -96,7 +105,8 @@ def _cache(cache: routes.Cache, share: Share) -> CachePolicy:
             stale_while_revalidate=cache.stale_while_revalidate,
             stale_if_error=cache.stale_if_error,
         ),
-        share=share,
+        share=_share(cache, upstream, public),
+        client_directives=cache.client_directives or (ClientDirectives.honour if public else ClientDirectives.price),
         query_ignore=frozenset(cache.vary_on.query_ignore),
         query_sort=cache.vary_on.query_sort,
         vary_on=_folded(cache.vary_on.headers),
@@ -148,12 +158,11 @@ def _upstream(name: str, upstream: Upstream) -> UpstreamPolicy:
 
 
 def _keys(config: Config) -> Iterator[tuple[bytes, Account]]:
-    plans = {name: _plan(name, plan) for name, plan in config.plans.items()}
+    found = accounts_by_id(config)
     for key in config.keys:
-        account = _account(config, key, plans)
         for text in key.key:
             if text:
-                yield key_digest(text), account
+                yield key_digest(text), found[key.id]
 
 
 def _account(config: Config, key: accounts.Key, plans: dict[str, Plan]) -> Account:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Annotated, Any, TypeVar
@@ -20,9 +21,11 @@ from pydantic_core import CoreSchema, core_schema
 
 from gateway.admission.patterns import PathPattern, Template
 from gateway.admission.snapshot import KeySource
+from gateway.admission.target import authority
+from gateway.errors import Problem
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_HOST = r"(\[[0-9a-f:.]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?)(:\d{1,5})?"
+_ORIGIN = "must be an origin such as https://app.example.com, without a path, or *"
 _FRAMING = frozenset(
     {"connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 )
@@ -101,8 +104,10 @@ def _unframed(name: str) -> str:
 
 
 def _host(value: object) -> str:
-    if isinstance(value, str) and re.fullmatch(_HOST, value.lower(), re.ASCII):
-        return value.lower()
+    """The host as requests are known by it: a final dot, port 80 and the spelling of an IPv6 address say nothing."""
+    if isinstance(value, str):
+        with suppress(Problem):
+            return authority(value, "http")
     raise ValueError("must be a host such as api.example.com or 127.0.0.1:8080")
 
 
@@ -112,6 +117,19 @@ def _host_pattern(value: object) -> str:
     if isinstance(value, str) and value.startswith("*."):
         return "*." + _host(value[2:])
     return _host(value)
+
+
+def _origin(value: object) -> str:
+    """An origin as browsers write it (RFC 6454 §6.2), without its scheme's default port."""
+    if value == "*":
+        return "*"
+    scheme, _, host = str(value).lower().partition("://")
+    try:
+        if re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
+            return f"{scheme}://{authority(host, scheme)}"
+    except Problem as problem:
+        raise Unusable(_ORIGIN, ValueError(problem.detail)) from None
+    raise ValueError(_ORIGIN)
 
 
 def _network(value: object) -> str:
@@ -239,6 +257,7 @@ Method = Annotated[
 ]
 QueryName = Annotated[str, _matching(r"[^\s&=#]+", "must be the name of a query parameter"), _TEXT]
 Host = Annotated[str, PlainValidator(_host), _TEXT]
+Origin = Annotated[str, PlainValidator(_origin), _TEXT]
 HostPattern = Annotated[str, PlainValidator(_host_pattern), _TEXT]
 Network = Annotated[str, PlainValidator(_network), _TEXT]
 UpstreamURL = Annotated[str, PlainValidator(_upstream_url), _TEXT]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.admission.snapshot import Share
+from gateway.admission.snapshot import ClientDirectives, Share
 from gateway.config.accounts import MOST_TOKENS
 from gateway.config.fields import (
     NOT_EMPTY,
@@ -16,10 +16,12 @@ from gateway.config.fields import (
     Many,
     Method,
     Name,
+    Origin,
     PathText,
     Prefix,
     QueryName,
     RefreshPost,
+    Short,
     Status,
     Tag,
     short_for,
@@ -30,6 +32,11 @@ from gateway.config.units import Duration, Size
 TokenCount = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
 
 EVERYTHING = "/{path:.*}"
+
+_ORIGINS = Short(
+    lambda value: {"origins": value} if isinstance(value, (str, list)) else value,
+    {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+)
 
 
 class Match(Section):
@@ -72,8 +79,12 @@ class Cache(Section):
     """Whether `ttl` wins over the origin's fields, no-store and private included."""
     stale_while_revalidate: Duration = 0.0
     """How long after its lifetime a stored response is still served while it is fetched anew."""
-    stale_if_error: Duration = 0.0
-    """How long after its lifetime a stored response is served when the upstream fails."""
+    stale_if_error: Duration | None = None
+    """How long after its lifetime a stored response is served when the upstream fails; left out: as the origin says,
+    and where nothing gives a `ttl` and nobody forbids it, up to a day while the upstream cannot be reached."""
+    client_directives: ClientDirectives | None = None
+    """What a request's own Cache-Control does: `honour` it, `ignore` it, or `price` what it forces like a force
+    refresh, cap included; left out: honour on public routes, price on metered ones."""
     share: Share | None = None
     """Who may be served one stored response; left out: everyone, with `credentials: client` the key alone."""
     vary_on: VaryOn = VaryOn()
@@ -139,6 +150,13 @@ class Refresh(Section):
     """How long after a refresh another one gets the same copy, without the surcharge."""
 
 
+class Cors(Section):
+    """Which web pages may call a route; the gateway answers their browsers itself."""
+
+    origins: Annotated[Many[Origin], NOT_EMPTY]
+    """Origins of pages, such as https://app.example.com, or `*` for every page."""
+
+
 class Route(Section):
     """What happens to the requests it matches; the first match wins."""
 
@@ -155,12 +173,16 @@ class Route(Section):
     rewrite: Rewrite = Rewrite()
     """How the target changes on its way to the upstream."""
     forward: Many[FieldName] = ()
-    """Request fields sent on besides the default list, and so keyed."""
+    """Request fields sent on besides the default list, and so keyed; what else a request brings to a route with a
+    lifetime of its own is not sent on, and named in the log."""
     cache: Annotated[Cache, short_for("ttl", {"type": "string"})] | None = None
     """What is stored; a lifetime alone is enough; left out: nothing."""
     price: Annotated[Price, short_for("base", {"type": "integer"})] = Price()
     """What a request costs; a number alone is the base."""
     refresh: Annotated[Refresh | None, SWITCH] = None
     """How clients force a fresh upstream fetch; `true` takes the defaults; left out: not at all."""
+    cors: Annotated[Cors | None, _ORIGINS] = None
+    """Which web pages may call it: their browsers' preflights are answered free and without a key, and what the
+    upstream says of it is left out; a list of origins is enough; left out: the upstream's business."""
     tokens_in_body: bool = False
     """Whether `tokens_consumed` and `tokens_remaining` are added to JSON objects."""

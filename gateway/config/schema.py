@@ -168,7 +168,8 @@ class Config(Section):
     hosts: Many[Host] = ()
     """The hosts that are served, others get 421; left out: any."""
     trusted_proxies: Many[Network] = ()
-    """Addresses and networks whose X-Forwarded fields are believed."""
+    """Addresses and networks whose Forwarded and X-Forwarded fields are believed and added to; anyone else's are
+    replaced."""
     limits: Limits = Limits()
     """What clients may use."""
     admin: Admin = Admin()

@@ -7,6 +7,7 @@ from typing import Any
 from multidict import CIMultiDict
 
 from gateway.admission.patterns import PathPattern
+from gateway.admission.prepare import Prepared, Preparer
 from gateway.admission.snapshot import (
     Account,
     CachePolicy,
@@ -90,6 +91,11 @@ def make_request(
     """A request as the listener reads it, to host gw.example and with the account's key unless said."""
     given = {"Host": "gw.example"} | ({"Authorization": f"Bearer {key}"} if key else {})
     return Request(method, target, CIMultiDict(given | dict(fields or {})), body=_content() if body else None)
+
+
+def prepare(route: Route, request: Request, **changes: Any) -> Prepared:
+    """The request prepared where `route` is the only one; `changes` as for `make_snapshot`."""
+    return Preparer(make_snapshot(route, **changes)).prepare(request)
 
 
 async def _content() -> AsyncIterator[bytes]:

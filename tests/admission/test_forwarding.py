@@ -1,14 +1,16 @@
 """What of a request's fields an upstream gets to see."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from admission.snapshots import KEY, REFRESH, TTL, make_request, make_route, make_snapshot, public_route, seed_route
+from admission.snapshots import KEY, TTL, make_request, make_route, make_snapshot, public_route, seed_route
 from multidict import CIMultiDict
 
-from gateway.admission.forwarding import forwarded
+from gateway.admission.cors import Cors
+from gateway.admission.forwarding import LeftOut, dropped, forwarded
+from gateway.admission.forwarding import left_out as reason
+from gateway.admission.peers import WHENCE
 from gateway.admission.prepare import Preparer
 from gateway.admission.snapshot import CachePolicy, Route, UpstreamPolicy
 from gateway.errors import Problem, Reason
@@ -19,13 +21,19 @@ PURE = CachePolicy()
 BEARER = f"Bearer {KEY}"
 
 
-def sent(route: Route, request: Request, **changes: Any) -> dict[str, str]:
+def sent_in_all(route: Route, request: Request, **changes: Any) -> dict[str, str]:
     """The fields that go on, names in lower case; none may be there twice."""
     snapshot = make_snapshot(route, **changes)
     fields = forwarded(Preparer(snapshot).prepare(request), snapshot)
     lower = {name.lower(): value for name, value in fields.items()}
     assert len(lower) == len(fields)
     return lower
+
+
+def sent(route: Route, request: Request, **changes: Any) -> dict[str, str]:
+    """The fields that go on, but those that say where the request comes from."""
+    fields = sent_in_all(route, request, **changes)
+    return {name: value for name, value in fields.items() if name not in WHENCE}
 
 
 def at(method: str = "GET", fields: Mapping[str, str] | None = None) -> Request:
@@ -49,6 +57,28 @@ def test_hop_by_hop_fields_do_not(name: str, credentials: str) -> None:
     assert (name.lower() in names) is (name == "X-Api-Key" and credentials == "client")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Content_Length",
+        "Transfer_Encoding",
+        "Proxy_Connection",
+        "X_Api_Key",
+        "X_Forwarded_For",
+        "X-Forwarded_Ssl",
+        "If_None_Match",
+        "X_Request_Id",
+    ],
+)
+def test_what_an_upstream_may_take_for_such_a_field_does_not(name: str) -> None:
+    names = sent_in_all(make_route(), at("PUT", {name: "x", "X_Other": "x"})).keys()
+    assert (name.lower() in names, "x_other" in names) == (False, True)
+
+
+def test_underscores_bring_no_field_to_the_upstream_that_is_not_keyed() -> None:
+    assert "x_a" not in sent_in_all(make_route(forward=("X-A",), cache=TTL), at("GET", {"X_A": "1"}))
+
+
 def test_what_connection_nominates_does_not() -> None:
     request = at("PUT", {"Connection": "X-Once, keep-alive", "X-Once": "1", "X-Twice": "2", "Expect": "100-continue"})
     assert sent(make_route(), request) == {"x-twice": "2", "authorization": "Bearer upstream"}
@@ -70,6 +100,12 @@ def test_the_upstreams_fields_replace_the_clients() -> None:
     upstream = UpstreamPolicy("api", ("http://up.example",), headers=(("X-Mode", "ours"), ("Key", "secret")))
     fields = sent(make_route(), at("PUT", {"x-mode": "theirs"}), upstreams={"api": upstream})
     assert fields == {"x-mode": "ours", "key": "secret"}
+
+
+def test_nothing_that_could_be_taken_for_the_upstreams_fields_goes_beside_them() -> None:
+    upstream = UpstreamPolicy("api", ("http://up.example",), headers=(("X-Secret-Key", "ours"),))
+    fields = sent(make_route(), at("PUT", {"X_Secret_Key": "theirs"}), upstreams={"api": upstream})
+    assert fields == {"x-secret-key": "ours"}
 
 
 def test_two_fields_of_one_name_from_the_config_both_go_on() -> None:
@@ -148,10 +184,8 @@ def test_tokens_in_the_body_need_the_whole_identity() -> None:
 
 
 def test_a_forced_fetch_is_unconditional() -> None:
-    route = seed_route(cache=PURE, refresh=replace(REFRESH, upstream_headers=(("X-Bypass", "1"), ("X-Version", "3"))))
-    fields = sent(route, make_request("/v1/products/7?force_refresh", "GET", MANY))
-    assert fields.keys() == (ALL | {"x-bypass"}) - {"content-length", "if-none-match", "range"}
-    assert (fields["cache-control"], fields["x-bypass"], fields["x-version"]) == ("no-cache", "1", "3")
+    fields = sent(seed_route(cache=PURE), make_request("/v1/products/7?force_refresh", "GET", MANY))
+    assert fields.keys() == ALL - {"content-length", "if-none-match", "range"}
 
 
 def test_nothing_describes_the_content_that_a_refresh_leaves_behind() -> None:
@@ -172,3 +206,130 @@ def test_what_does_not_go_on_may_be_anything() -> None:
 
 def test_utf_8_goes_on() -> None:
     assert sent(make_route(), at("PUT", {"X-A": "é"}))["x-a"] == "é"
+
+
+CLAIMS = {
+    "Forwarded": "for=1.2.3.4",
+    "X-Forwarded-For": "1.2.3.4",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Host": "shop.example",
+}
+
+
+@pytest.mark.parametrize(
+    ("trusted", "forwarded_for"), [((), "10.0.0.1"), (("10.0.0.0/8",), "1.2.3.4, 10.0.0.1")], ids=["nobody", "a proxy"]
+)
+@pytest.mark.parametrize(
+    ("method", "cache"), [("GET", None), ("GET", PURE), ("PUT", TTL)], ids=["uncached", "pure", "written through"]
+)
+def test_the_upstream_is_told_where_it_comes_from(
+    method: str, cache: CachePolicy | None, trusted: tuple[str, ...], forwarded_for: str
+) -> None:
+    request = at(method, CLAIMS)
+    request.peer = "10.0.0.1"
+    fields = sent_in_all(make_route(cache=cache), request, trusted_proxies=trusted)
+    assert fields["x-forwarded-for"] == forwarded_for
+    assert fields["forwarded"].endswith("for=10.0.0.1;host=gw.example;proto=http")
+    assert fields.keys() >= WHENCE
+
+
+@pytest.mark.parametrize("route", [make_route(), make_route(forward=("X-Forwarded-Prefix",), cache=TTL)])
+@pytest.mark.parametrize("trusted", [(), ("10.0.0.0/8",)], ids=["nobody", "a proxy"])
+def test_only_a_trusted_proxy_tells_more_of_where_it_comes_from(route: Route, trusted: tuple[str, ...]) -> None:
+    request = at("GET", {"X-Forwarded-Prefix": "/admin"})
+    request.peer = "10.0.0.1"
+    assert ("x-forwarded-prefix" in sent_in_all(route, request, trusted_proxies=trusted)) is bool(trusted)
+
+
+@pytest.mark.parametrize("policy", BY_TTL.values(), ids=BY_TTL)
+def test_by_ttl_nobody_is_told_who_asked_first(policy: Policy) -> None:
+    route = make_route(forward=("X-Forwarded-For",), cache=CachePolicy(policy, vary_on=("Forwarded",)))
+    request = at("GET", CLAIMS)
+    request.peer = "10.0.0.1"
+    assert WHENCE.isdisjoint(sent_in_all(route, request, trusted_proxies=("10.0.0.0/8",)))
+
+
+def test_a_nomination_strips_nothing_of_where_it_comes_from() -> None:
+    request = at("PUT", {"Connection": "Host, X-Forwarded-For, Forwarded, X-Forwarded-Host"})
+    request.peer = "10.0.0.1"
+    fields = sent_in_all(make_route(), request)
+    assert (fields["x-forwarded-for"], fields["x-forwarded-host"]) == ("10.0.0.1", "gw.example")
+
+
+def test_the_config_may_name_another_host() -> None:
+    upstream = UpstreamPolicy("api", ("http://up.example",), headers=(("X-Forwarded-Host", "fixed.example"),))
+    fields = sent_in_all(make_route(), at("GET"), upstreams={"api": upstream})
+    assert fields["x-forwarded-host"] == "fixed.example"
+
+
+def test_what_a_trusted_proxy_says_must_be_sendable() -> None:
+    request = at("PUT", {"X-Forwarded-For": "\udcff"})
+    request.peer = "10.0.0.1"
+    with pytest.raises(Problem) as caught:
+        sent_in_all(make_route(), request, trusted_proxies=("10.0.0.0/8",))
+    assert caught.value.reason is Reason.malformed_request
+
+
+def test_options_is_forwarded_once_less() -> None:
+    assert sent(make_route(), at("OPTIONS", {"Max-Forwards": "07"}))["max-forwards"] == "6"
+    assert sent(make_route(), at("GET", {"Max-Forwards": "07"}))["max-forwards"] == "07"
+
+
+def left_out(route: Route, fields: Mapping[str, str], method: str = "GET") -> tuple[str, ...]:
+    snapshot = make_snapshot(route)
+    return dropped(Preparer(snapshot).prepare(at(method, fields)), snapshot)
+
+
+NOT_NAMED = CLAIMS | {
+    "Connection": "X-Once",
+    "X-Once": "1",
+    "TE": "trailers",
+    "Expect": "100-continue",
+    "X-Api-Key": KEY,
+    "Via": "1.1 before",
+    "X-Forwarded-Port": "1",
+}
+
+
+def test_what_is_left_out_by_ttl_is_named() -> None:
+    route = make_route(forward=("X-Version",), cache=CachePolicy(Policy(ttl=1.0), vary_on=("x-region",)))
+    named = ("content-type", "cookie", "origin", "user-agent")
+    assert left_out(route, MANY | NOT_NAMED | {"Origin": "https://a.example"}) == named
+
+
+def test_what_the_gateway_does_about_origins_is_not_named() -> None:
+    route = make_route(cache=TTL, cors=Cors(frozenset({"*"})))
+    assert left_out(route, {"Origin": "https://a.example", "X-A": "1"}) == ("x-a",)
+
+
+@pytest.mark.parametrize(
+    ("method", "cache"), [("GET", None), ("GET", PURE), ("PUT", TTL)], ids=["uncached", "pure", "written through"]
+)
+def test_where_all_goes_on_nothing_is_named(method: str, cache: CachePolicy | None) -> None:
+    assert left_out(make_route(cache=cache), MANY, method) == ()
+
+
+REFRESHED = seed_route(cache=PURE)
+REASONS = {
+    "hop by hop": (make_route(), "GET", {"TE": "x"}, "te", LeftOut.hop),
+    "nominated": (make_route(), "GET", {"Connection": "x-a", "X-A": "1"}, "x-a", LeftOut.nominated),
+    "credential": (make_route(), "GET", {"X-Api-Key": KEY}, "x-api-key", LeftOut.credential),
+    "credential by another spelling": (make_route(), "GET", {"X_Api_Key": KEY}, "x_api_key", LeftOut.credential),
+    "a claim": (make_route(), "GET", {"X-Forwarded-Port": "1"}, "x-forwarded-port", LeftOut.replaced),
+    "unkeyed": (make_route(cache=TTL), "GET", {"Cookie": "c"}, "cookie", LeftOut.unkeyed),
+    "content of a refresh": (REFRESHED, "POST", {"Content-Type": "a/b"}, "content-type", LeftOut.content),
+    "its length": (REFRESHED, "POST", {"Content-Length": "0"}, "content-length", LeftOut.content),
+    "ours": (make_route(), "GET", {}, "host", LeftOut.replaced),
+    "a condition": (make_route(cache=TTL), "GET", {"If-Match": "*"}, "if-match", LeftOut.heeded),
+}
+
+
+@pytest.mark.parametrize(("route", "method", "fields", "name", "why"), REASONS.values(), ids=REASONS)
+def test_why_a_field_does_not_go_on(
+    route: Route, method: str, fields: Mapping[str, str], name: str, why: LeftOut
+) -> None:
+    target = "/v1/products/7/refresh" if method == "POST" else "/v1/products/7"
+    snapshot = make_snapshot(route)
+    prepared = Preparer(snapshot).prepare(make_request(target, method, fields))
+    assert name not in {sent.lower() for sent in forwarded(prepared, snapshot)} - {"authorization"}
+    assert reason(name, prepared, snapshot) is why

@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import pytest
-from admission.snapshots import KEY, make_request, make_snapshot, seed_route
+from admission.snapshots import KEY, make_request, make_snapshot, public_route, seed_route
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.admission import memo
 from gateway.admission.memo import Memo, Preparing
 from gateway.admission.prepare import Prepared, Preparer
+from gateway.admission.snapshot import CachePolicy
 from gateway.errors import Problem, Reason
 from gateway.messages import Request
 
@@ -71,6 +74,7 @@ def never_remembered() -> list[tuple[str, Request]]:
         ("content", make_request("/v1/products/1/refresh", "POST", body=True)),
         ("nominated fields", make_request(ITEM, fields={"Connection": "X-A", "X-A": "1"})),
         ("long", make_request(ITEM, fields={"X-A": "a" * 2048})),
+        ("many fields", make_request(ITEM, fields={f"X-{number}": "" for number in range(32)})),
     ]
 
 
@@ -80,6 +84,15 @@ def test_what_is_prepared_anew_each_time(counting: Counting, request_: Request) 
     for _ in range(2):
         told(remembering, request_)
     assert counting.asked == 2
+
+
+def test_a_believed_peer_means_something_else_by_the_same_head() -> None:
+    trusted = ("10.0.0.0/8",)
+    route = public_route("/a", cache=CachePolicy())
+    remembering = Memo(Preparer(make_snapshot(route, trusted_proxies=trusted)), trusted)
+    request = make_request("/a", fields={"X-Forwarded-Host": "shop.example"})
+    keys = [remembering.prepare(replace(request, peer=peer)).key for peer in ("10.0.0.1", "192.0.2.1", "10.0.0.2")]
+    assert [key == keys[0] for key in keys] == [True, False, True]
 
 
 def test_the_oldest_are_forgotten(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,31 +7,28 @@ import pytest
 from admission.snapshots import (
     ACCEPT,
     ACCOUNT,
-    KEY,
     PRICE,
-    REFRESH,
     TTL,
     make_request,
     make_route,
     make_snapshot,
+    prepare,
     public_route,
     seed_route,
 )
-from multidict import CIMultiDict
 
-from gateway.admission.patterns import Template
-from gateway.admission.prepare import Intent, Prepared, Preparer
-from gateway.admission.snapshot import CachePolicy, KeySource, Route, Share
+from gateway.admission.forwarding import forwarded
+from gateway.admission.prepare import Preparer
+from gateway.admission.provision import Intent
+from gateway.admission.snapshot import CachePolicy, KeySource, Route
 from gateway.errors import Problem, Reason
 from gateway.messages import Request
+from gateway.rfc9111.stored import Policy
 
 PRODUCT = "/v1/products/7"
 CACHED = make_route("/{rest:.*}", cache=TTL)
+PROXIES = ("10.0.0.0/8",)
 BY_QUERY = (*ACCEPT, KeySource("query", "api_key"))
-
-
-def prepare(route: Route, request: Request, **changes: Any) -> Prepared:
-    return Preparer(make_snapshot(route, **changes)).prepare(request)
 
 
 def refusal(route: Route, request: Request, **changes: Any) -> Problem:
@@ -150,155 +147,6 @@ def test_a_bad_flag_is_none_without_refresh() -> None:
     assert prepared.target == f"{PRODUCT}?force_refresh=maybe"
 
 
-TARGETS = {
-    "canonical": ("/%61?%62=%2f&&c", {}, "/a?b=%2F&c"),
-    "ignored": ("/a?utm=1&x&UTM=2&utm", {"query_ignore": frozenset({"utm"})}, "/a?x&UTM=2"),
-    "ignored, plain text in the config": ("/a?x[]=1", {"query_ignore": frozenset({"x[]"})}, "/a"),
-    "unsorted": ("/a?b&a", {}, "/a?b&a"),
-    "sorted, repeated ones in their order": ("/a?b=1&a=2&b=0", {"query_sort": True}, "/a?a=2&b=1&b=0"),
-}
-
-
-@pytest.mark.parametrize(("target", "cache", "expected"), TARGETS.values(), ids=TARGETS)
-def test_target_and_key_are_one(target: str, cache: dict[str, Any], expected: str) -> None:
-    prepared = prepare(make_route("/{rest:.*}", cache=replace(TTL, **cache)), make_request(target))
-    assert prepared.target == expected
-    assert prepared.key == f"api\n\n{expected}"
-
-
-def test_a_pass_keeps_its_query() -> None:
-    cache = replace(TTL, query_ignore=frozenset({"utm"}), query_sort=True)
-    prepared = prepare(make_route("/a", cache=cache, refresh=REFRESH_ALL), make_request("/a?b&utm&force&a", "PUT"))
-    assert prepared.target == "/a?b&utm&force&a"
-
-
-REFRESH_ALL = replace(REFRESH, query=("force",), post=None)
-
-
-def test_a_refresh_is_keyed_as_its_get() -> None:
-    route = seed_route()
-    get = prepare(route, make_request(f"{PRODUCT}?include_offers=true&include_reviews=true"))
-    forced = prepare(route, make_request(f"{PRODUCT}?include_offers=true&force_refresh=1&include_reviews=true"))
-    post = prepare(route, make_request(f"{PRODUCT}/refresh", "POST"))
-    assert get.key == forced.key == post.key
-    assert get.target == forced.target == post.target
-    assert get.groups == forced.groups == post.groups
-
-
-def test_post_query_fills_in_what_is_left_out() -> None:
-    refresh = replace(REFRESH, post_query=(("include_offers", "true"), ("q", "a b&c=d")))
-    prepared = prepare(seed_route(refresh=refresh), make_request(f"{PRODUCT}/refresh?include_offers=no&x", "POST"))
-    assert prepared.target == f"{PRODUCT}?include_offers=no&x&q=a%20b%26c%3Dd"
-
-
-def test_what_a_forced_fetch_adds_is_not_in_the_key() -> None:
-    route = seed_route(refresh=replace(REFRESH, upstream_query=(("nocache", "1"),)))
-    forced = prepare(route, make_request(f"{PRODUCT}?nocache=0&force_refresh&a"))
-    assert forced.target == f"{PRODUCT}?a&nocache=1"
-    assert forced.key == f"api\n\n{PRODUCT}?nocache=0&a"
-    lookup = prepare(route, make_request(f"{PRODUCT}?nocache=0"))
-    assert lookup.target == f"{PRODUCT}?nocache=0"
-
-
-@pytest.mark.parametrize(
-    ("prefix", "path", "expected"),
-    [
-        ("/api", "/api/v1", "/v1"),
-        ("/api/", "/api/v1", "/v1"),
-        ("/%61pi", "/api/v1", "/v1"),
-        ("/api", "/api", "/"),
-        ("/api", "/apis/v1", "/apis/v1"),
-        ("/", "/v1", "/v1"),
-        ("", "/v1", "/v1"),
-    ],
-)
-def test_strip_prefix(prefix: str, path: str, expected: str) -> None:
-    prepared = prepare(make_route("/{rest:.*}", strip_prefix=prefix, cache=TTL), make_request(path))
-    assert (prepared.target, prepared.path) == (expected, expected)
-    assert prepared.groups == (f"api\n\n{expected}",)
-
-
-def test_strip_prefix_is_a_path() -> None:
-    with pytest.raises(ValueError, match="begins with /"):
-        Preparer(make_snapshot(make_route(strip_prefix="api")))
-
-
-def test_the_routes_name_is_no_part_of_the_key() -> None:
-    assert prepare(replace(CACHED, name="x"), make_request("/a")).key == prepare(CACHED, make_request("/a")).key
-
-
-@pytest.mark.parametrize(
-    ("share", "scope"), [(Share.everyone, ""), (Share.organization, "o:acme"), (Share.key, "k:ci")], ids=str
-)
-def test_share_scope(share: Share, scope: str) -> None:
-    prepared = prepare(make_route("/a", cache=replace(TTL, share=share)), make_request("/a"))
-    assert prepared.scope == scope
-    assert prepared.key == f"api\n{scope}\n/a"
-    assert prepared.groups == (f"api\n{scope}\n/a",)
-
-
-def test_tags_are_the_groups() -> None:
-    tags = (Template.parse("product:{id}"), Template.parse("products"))
-    prepared = prepare(make_route(cache=replace(TTL, tags=tags)), make_request(PRODUCT))
-    assert prepared.groups == ("api\n\nproduct:7", "api\n\nproducts")
-
-
-def test_the_group_of_a_pass_is_its_path() -> None:
-    assert prepare(make_route(), make_request(PRODUCT, "PUT")).groups == (f"api\n\n{PRODUCT}",)
-
-
-def keyed(*fields: tuple[str, str], forward: tuple[str, ...] = (), vary_on: tuple[str, ...] = ()) -> Prepared:
-    request = make_request("/a")
-    request.fields = CIMultiDict([*request.fields.items(), *fields])
-    return prepare(make_route("/a", forward=forward, cache=replace(TTL, vary_on=vary_on)), request)
-
-
-def test_keyed_fields() -> None:
-    prepared = keyed(
-        ("x-b", "2"), ("X-A", "1"), ("X-A", "3"), ("X-C", ""), forward=("X-B", "X-A"), vary_on=("x-a", "X-C", "X-D")
-    )
-    assert prepared.key == "api\n\n/a\nx-a:1, 3\nx-b:2\nx-c:"
-
-
-def test_credentials_that_end_here_are_not_keyed() -> None:
-    assert keyed(forward=("Authorization",)).key == "api\n\n/a"
-
-
-@pytest.mark.parametrize("value", ["\udcff", "a\nb", "a\rb", "a\x00"])
-def test_a_keyed_value_has_one_reading(value: str) -> None:
-    with pytest.raises(Problem) as caught:
-        keyed(("X-A", value), forward=("X-A",))
-    assert caught.value.reason is Reason.malformed_request
-
-
-def test_nominated_fields_are_gone_before_anything_is_keyed() -> None:
-    prepared = keyed(("Connection", "close, X-A"), ("connection", "x-b"), ("X-A", "1"), ("X-B", "1"), forward=("X-A",))
-    assert prepared.key == "api\n\n/a"
-    assert "X-A" not in prepared.request.fields
-    assert "X-B" not in prepared.request.fields
-    assert prepared.account is ACCOUNT
-
-
-def test_a_nominated_key_still_counts() -> None:
-    assert keyed(("Connection", "authorization")).account is ACCOUNT
-
-
-def test_persistence_alone_changes_nothing() -> None:
-    request = make_request("/a", fields={"Connection": "keep-alive"})
-    assert prepare(CACHED, request).request is request
-
-
-@pytest.mark.parametrize("method", ["GET", "PUT"])
-@pytest.mark.parametrize(("credentials", "sent"), [("gateway", "/a?x"), ("client", f"/a?api_key={KEY}&x")])
-def test_a_key_in_the_query(method: str, credentials: str, sent: str) -> None:
-    """It goes where the client's credentials go, and never into a cache key."""
-    request = make_request(f"/a?api_key={KEY}&x", method, key=None)
-    prepared = prepare(CACHED, request, accept=BY_QUERY, credentials=credentials)
-    assert prepared.account is ACCOUNT
-    assert prepared.target == sent
-    assert prepared.key == "api\n\n/a?x"
-
-
 def test_each_route_is_prepared_by_its_own_settings() -> None:
     routes = (seed_route(), make_route("/a", cache=CachePolicy(query_sort=True), price=replace(PRICE, base=2)))
     prepared = Preparer(make_snapshot(*routes)).prepare(make_request("/a?force_refresh&b&a"))
@@ -312,3 +160,43 @@ def test_the_gateways_own_paths_never_go_on(target: str) -> None:
     with pytest.raises(Problem) as caught:
         Preparer(make_snapshot(make_route("/{rest:.*}"))).prepare(make_request(target))
     assert caught.value.reason is Reason.no_route
+
+
+@pytest.mark.parametrize(
+    ("policy", "trusted", "peer", "keyed"),
+    [
+        (Policy(), (), "10.0.0.1", ["Host"]),
+        (Policy(), PROXIES, "10.0.0.1", ["Host", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded"]),
+        (Policy(), PROXIES, "192.0.2.1", ["Host"]),
+        (Policy(ttl=60.0), PROXIES, "10.0.0.1", []),
+    ],
+    ids=["pure", "a-believed-proxy", "past-the-proxies", "ttl"],
+)
+def test_the_uri_asked_for_is_keyed_where_the_upstream_is_told(
+    policy: Policy, trusted: tuple[str, ...], peer: str, keyed: list[str]
+) -> None:
+    preparer = Preparer(make_snapshot(make_route(cache=CachePolicy(policy)), trusted_proxies=trusted))
+
+    def key(**fields: str) -> str:
+        return preparer.prepare(replace(make_request(PRODUCT, fields=fields), peer=peer)).key
+
+    asked = ("Host", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-For", "Forwarded")
+    assert [name for name in asked if key(**{name: "other.example"}) != key()] == keyed
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        ("/a", "GW.Example"),
+        ("/a", "gw.example:80"),
+        ("/a", "gw.example."),
+        ("http://gw.example/a", "gw.example"),
+        ("HTTP://GW.EXAMPLE:80/a", "Gw.example."),
+    ],
+)
+def test_one_host_is_one_key_and_told_in_one_way(target: str, host: str) -> None:
+    snapshot = make_snapshot(public_route("/a", cache=CachePolicy()))
+    plain, other = make_request("/a"), make_request(target, fields={"Host": host})
+    one, two = (Preparer(snapshot).prepare(request) for request in (plain, other))
+    assert one.key == two.key
+    assert forwarded(one, snapshot) == forwarded(two, snapshot)

@@ -8,8 +8,9 @@ from admission.snapshots import make_route, seed_route
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.admission.cors import Cors
 from gateway.admission.patterns import PathPattern
-from gateway.admission.routes import Router
+from gateway.admission.routes import Mismatch, Router, mismatch
 from gateway.admission.snapshot import RefreshPolicy, Route
 from gateway.errors import Problem, Reason
 
@@ -126,6 +127,33 @@ def test_no_route(path: str) -> None:
     assert refusal([seed_route(), make_route("/v1", host="elsewhere")], "GET", "h", path).reason is Reason.no_route
 
 
+CORS = Cors(frozenset({"*"}))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("GET", "/v1/products/7", "product"),
+        ("POST", "/v1/products/7/refresh", "product"),
+        ("DELETE", "/v1/products/7", "product"),
+        ("GET", "/plain", None),
+        ("PUT", "/plain", "pages"),
+        ("GET", "/v1", None),
+        ("GET", "/v1/products/7/8", None),
+    ],
+    ids=["GET", "refresh", "a method that no route takes", "another route's", "a later route's", "no host's", "none"],
+)
+def test_the_route_of_a_preflight(method: str, path: str, name: str | None) -> None:
+    routes = [
+        seed_route(cors=CORS),
+        make_route("/plain", methods=GET, name="plain"),
+        make_route("/plain", methods=frozenset({"PUT"}), name="pages", cors=CORS),
+        make_route("/v1", host="elsewhere", cors=CORS),
+    ]
+    matched = Router(routes).match_preflight(method, "h", path)
+    assert (None if matched is None else matched.route.name) == name
+
+
 PATHS = ["/", "/a", "/a/b", "/a/{x}", "/{x}", "/{x}/b", "/a/{x:.*}", "/{x:.*}", "/{x:.*}/b", "/a-{x}", "/a/b/{x:.*}/a"]
 POSTS = [path for path in PATHS if "x" in path]
 ROUTES = st.builds(
@@ -154,6 +182,26 @@ def scan(routes: Sequence[Route], method: str, host: str, path: str) -> tuple[in
                 return place, path, False
             allowed |= route.methods
     return ", ".join(sorted(allowed)) or None
+
+
+MISMATCHES = {
+    "host before path": (make_route("/a", host="h"), "other", "/b", Mismatch.host),
+    "path": (make_route("/a"), "h", "/b", Mismatch.path),
+    "neither path nor refresh": (seed_route(), "h", "/v1", Mismatch.path),
+    "method": (seed_route(), "h", "/v1/products/7", Mismatch.method),
+    "a refresh by another method": (seed_route(), "h", "/v1/products/7/refresh", Mismatch.method),
+    "refresh by query alone": (
+        seed_route(refresh=RefreshPolicy(("now",))),
+        "h",
+        "/v1/products/7/refresh",
+        Mismatch.path,
+    ),
+}
+
+
+@pytest.mark.parametrize(("route", "host", "path", "why"), MISMATCHES.values(), ids=MISMATCHES)
+def test_why_a_route_does_not_take_it(route: Route, host: str, path: str, why: Mismatch) -> None:
+    assert mismatch(route, host, path) is why
 
 
 @given(

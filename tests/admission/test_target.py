@@ -18,14 +18,16 @@ CANONICAL = [
     ("/%7Ejohn/%41", "/~john/A"),
     ("/a%c3%a9", "/a%C3%A9"),
     ("/a;b=1,c@d:e", "/a;b=1,c@d:e"),
+    ("/a/;x/...;y/.a;z", "/a/;x/...;y/.a;z"),
+    ("/%c3%80/%C0/%e2%82%ac", "/%C3%80/%C0/%E2%82%AC"),
     ("/a%3bb", "/a%3Bb"),
     ('/a"<>^`{|}', "/a%22%3C%3E%5E%60%7B%7C%7D"),
     ("/a%252fb", "/a%252fb"),
-    ("/a?", "/a"),
-    ("/a?&&", "/a"),
+    ("/a?", "/a?"),
+    ("/a?&&", "/a?&&"),
     ("/a?x", "/a?x"),
     ("/a?x=", "/a?x="),
-    ("/a?x&&y=1&", "/a?x&y=1"),
+    ("/a?x&&y=1&", "/a?x&&y=1&"),
     ("/a?b+c=d+e", "/a?b+c=d+e"),
     ("/a?x=%2f%5c%0a..//?", "/a?x=%2F%5C%0A..//?"),
     ("/a?x[]=1", "/a?x%5B%5D=1"),
@@ -34,6 +36,8 @@ CANONICAL = [
 ]
 
 AMBIGUOUS = [
+    *["/..;/a", "/a/..;x=1", "/.;", "/%2e%2E;/a", "/a/..%3b/b", "/..%3B"],
+    *["/%c0%ae", "/%C1%9C", "/%e0%80%af", "/%F0%80%80%AF"],
     *["/.", "/..", "/a/./b", "/a/../b", "/a/..", "/a/%2e%2E/b", "/%2e"],
     *["//", "//a", "/a//b", "/a//", "/a%2Fb", "/a%2fb", "/a\\b", "/a%5Cb", "/a%5cb"],
     *["/a%00", "/a%0a", "/a%1F", "/a%7f", "/a\x00", "/a\x7f", "/a\n", "/a b", "/a?x=%00", "/a?x=\t"],
@@ -171,10 +175,27 @@ def test_authority(text: str, scheme: str, expected: str) -> None:
     assert authority(text, scheme) == expected
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", ":80", "a b", "u@h", "a/b", "h:65536", "h:x", "h:-1", "[::1", "[::g]", "[1]", "h,i", "é", "h:1:2", "::1"],
-)
+NO_HOSTS = [
+    "",
+    ":80",
+    "a b",
+    "u@h",
+    "a/b",
+    "h:65536",
+    "h:x",
+    "h:-1",
+    "[::1",
+    "[::g]",
+    "[1]",
+    "h,i",
+    "é",
+    "h:1:2",
+    "::1",
+]
+NO_HOSTS += ["a..b", ".a", "a..", "-", "a-", ".", "[fe80::1%25eth0]", "[fe80::1%eth0]", "[v1.a]", "a%2eb", "a" * 300]
+
+
+@pytest.mark.parametrize("text", NO_HOSTS)
 def test_refuses_a_malformed_authority(text: str) -> None:
     with pytest.raises(Problem) as caught:
         authority(text, "http")

@@ -87,6 +87,13 @@ ANY = "routes: [{upstream: api}]\n"
             ["5:10: routes[2].name: is the name of another route, on line 3"],
         ),
         (
+            route("forward: [X-A, x-forwarded-for], cache: {vary_on: {headers: Forwarded}}"),
+            [
+                "2:26: routes[0].forward[1]: the gateway writes this field itself",
+                "2:71: routes[0].cache.vary_on.headers: the gateway writes this field itself",
+            ],
+        ),
+        (
             route("access: public, price: 0"),
             ["2:27: routes[0].price: not on a public route: nobody is there to be charged"],
         ),
@@ -101,6 +108,10 @@ ANY = "routes: [{upstream: api}]\n"
         (
             route("access: public, cache: {share: key}"),
             ["2:42: routes[0].cache.share: not on a public route: it knows neither keys nor organizations"],
+        ),
+        (
+            route("access: public, cache: {client_directives: price}"),
+            ["2:54: routes[0].cache.client_directives: not on a public route: nobody is there to be charged"],
         ),
         (
             route("access: public, cache: {share: organization}"),
@@ -160,10 +171,12 @@ ANY = "routes: [{upstream: api}]\n"
         "upstreams",
         "credentials that do not exist",
         "route names",
+        "fields that say whence",
         "public with price",
         "public with refresh",
         "public with tokens in the body",
         "public, shared by key",
+        "public with priced directives",
         "public, shared by organization",
         "refresh without cache",
         "refresh without GET",

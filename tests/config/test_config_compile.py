@@ -6,6 +6,7 @@ import pytest
 from config.test_config_load import SECRETS, SIX_LINES, WHOLE
 from config.texts import Read
 
+from gateway.admission.cors import Cors
 from gateway.admission.snapshot import (
     Account,
     Every,
@@ -19,7 +20,7 @@ from gateway.admission.snapshot import (
     ThrottlePolicy,
     UpstreamPolicy,
 )
-from gateway.config.compile import snapshot, warnings
+from gateway.config.compile import accounts_by_id, snapshot, warnings
 from gateway.config.load import single
 from gateway.rfc9111.stored import Policy
 
@@ -138,6 +139,11 @@ def test_what_a_refresh_adds_upstream(read: Read) -> None:
     assert route.refresh.upstream_query == (("fresh", "true"),)
     assert route.refresh.upstream_headers == (("X-Fresh", "1"),)
     assert route.refresh.cooldown == 5.0
+
+
+@pytest.mark.parametrize("cors", ["https://a.example", "[https://a.example]", "{origins: 'https://a.example'}"])
+def test_which_pages_may_call(read: Read, cors: str) -> None:
+    assert only_route(read, f"{ONE}routes: [{{cors: {cors}}}]").cors == Cors(frozenset({"https://a.example"}))
 
 
 def test_field_names_are_folded(read: Read) -> None:
@@ -277,3 +283,9 @@ def test_what_is_seldom_meant(read: Read, text: str, told: str | None) -> None:
 
 def test_the_whole_case_needs_no_warning(read: Read) -> None:
     assert warnings(read(WHOLE, SECRETS)) == []
+
+
+def test_an_account_without_an_api_key_is_one_too(read: Read) -> None:
+    config = read(f"{ONE}keys: [{{id: a, key: k}}, {{id: b, key: ''}}]\nroutes: [{{}}]\n")
+    assert {name: found.id for name, found in accounts_by_id(config).items()} == {"a": "a", "b": "b"}
+    assert [found.id for found in snapshot(config).keys.values()] == ["a"]

@@ -173,7 +173,9 @@ routes:
 
 def test_everything_wrong_is_told_at_once_by_place(errors: Errors) -> None:
     duration = "must be a duration such as 250ms, 30s, 15m, 1h or 7d"
-    route_keys = "access, cache, credentials, forward, match, name, price, refresh, rewrite, tokens_in_body, upstream"
+    route_keys = (
+        "access, cache, cors, credentials, forward, match, name, price, refresh, rewrite, tokens_in_body, upstream"
+    )
     assert errors(EVERYTHING_WRONG) == [
         "1:9: listen: must be an address such as 127.0.0.1:8080, [::1]:8080 or :8080 for every interface",
         "2:17: admin.listen: off loopback it needs a `token`, or anyone could change the gateway",
