@@ -1,11 +1,14 @@
 """Step 8 of a request's way: the answer's field lines and content. One builder for every lane."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from gateway.admission.charge import Charge
+from gateway.admission.cors import answer_lines
+from gateway.admission.provision import Intent
 from gateway.answers.cache_status import cache_status, cache_status_line
 from gateway.answers.head import field_line, field_lines
 from gateway.answers.limits import token_lines
+from gateway.answers.narrowing import narrowed
 from gateway.answers.problem import problem_body, problem_fields
 from gateway.answers.splice import accepts_gzip, join, join_gzip
 from gateway.errors import Problem
@@ -25,10 +28,14 @@ class Answering:
         self._clock = clock
 
     def stored(self, op: Operation, stored: StoredResponse, age: float, charge: Charge | None) -> Answer:
-        """From a stored response, or one in that form."""
+        """From a stored response, or one in that form; what the request's preconditions and Range leave of it."""
+        status, reason = stored.status, stored.reason
         lines, body = self._content(op, stored, charge)
+        if op.prepared is not None and op.prepared.conditional:
+            fields, now = op.prepared.request.fields, self._clock.wall()
+            status, reason, lines, body = narrowed(fields, stored, lines, body, now, ranged=op.prepared.ranged)
         shown = b"Age: %d\r\n" % age if op.ttl is not None or age >= 1 else b""
-        return Answer(stored.status, stored.reason, lines + shown + self._common(op, charge), body)
+        return Answer(status, reason, lines + shown + self._common(op, charge), body)
 
     def stream(
         self, op: Operation, stream: Stream, chunks: AsyncIterator[bytes], fields: Fields, charge: Charge | None
@@ -46,6 +53,11 @@ class Answering:
         lines.append(self._common(op, charge))
         return Answer(problem.reason.status, "", b"".join(lines), body)
 
+    def own(self, op: Operation, fields: Iterable[tuple[str, str]]) -> Answer:
+        """The gateway's own answer to OPTIONS: nothing but fields."""
+        lines = [field_line(name, value) for name, value in fields]
+        return Answer(204, "", b"".join([*lines, self._date(), self._common(op, None)]))
+
     def _content(self, op: Operation, stored: StoredResponse, charge: Charge | None) -> tuple[bytes, bytes]:
         """Field lines and content, the tokens spliced in where the route says so."""
         if charge is None or op.prepared is None or not op.prepared.route.tokens_in_body:
@@ -61,7 +73,15 @@ class Answering:
         status = op.cache_status()
         handled = field_line("Cache-Status", cache_status(status, origin)) if origin else cache_status_line(status)
         tokens = token_lines(charge, self._clock.wall()) if charge else b""
-        return b"%b%bX-Request-Id: %b\r\n%b" % (handled, _VIA, op.request_id.encode("ascii"), tokens)
+        pages = _for_pages(op)
+        return b"%b%bX-Request-Id: %b\r\n%b%b" % (handled, _VIA, op.request_id.encode("ascii"), tokens, pages)
 
     def _date(self) -> bytes:
         return field_line("Date", format_date(self._clock.wall()))
+
+
+def _for_pages(op: Operation) -> bytes:
+    """What a route with `cors` tells web pages; a preflight's own fields say it already."""
+    if op.prepared is None or op.prepared.route.cors is None or op.prepared.intent is Intent.own:
+        return b""
+    return answer_lines(op.prepared.route.cors, op.request.fields.get("Origin"))

@@ -1,7 +1,10 @@
 """The Cache-Status field (RFC 9211): how this gateway handled the request, after what caches nearer the origin said."""
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import http_sf
 
 # sf-token (RFC 9651 §3.3.4).
 _TOKEN = re.compile(r"[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~:/-]*\Z")
@@ -22,6 +25,14 @@ class CacheStatus(NamedTuple):
     stored: bool = False
     collapsed: bool = False
     detail: str | None = None
+
+
+def is_readable(lines: Sequence[str]) -> bool:
+    """Whether the field's `lines` are a List of one member at least (RFC 9651 §3.1), so that another may follow."""
+    try:
+        return bool(http_sf.parse(", ".join(lines).encode("utf-8", "surrogateescape"), tltype="list"))
+    except http_sf.StructuredFieldError:
+        return False
 
 
 def cache_status(status: CacheStatus, origin: str | None = None) -> str:

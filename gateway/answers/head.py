@@ -7,13 +7,27 @@ from functools import lru_cache
 
 from multidict import CIMultiDict
 
-from gateway.messages import Fields
+from gateway.messages import TOKEN, Fields
 
-_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 _FORBIDDEN = re.compile(r"[\r\n\0]")
 
 # What a changed content no longer answers to: its digests, its byte ranges, its strong validator.
 _OF_THE_BYTES = re.compile(rb"(?im)^(?:Digest|Content-Digest|Repr-Digest|Content-MD5|Accept-Ranges):[^\r\n]*\r\n")
+# What a client that holds the representation knows of it already: all but what RFC 9110 §15.4.5 asks a 304 to repeat.
+_OF_THE_REPRESENTATION = re.compile(
+    rb"(?im)^(?:Content-(?:Digest|Disposition|Encoding|Language|Length|MD5|Range|Type)|Digest|Repr-Digest)"
+    rb":[^\r\n]*\r\n"
+)
+# Of a message's content rather than of the representation: a part has its own.
+_OF_THE_CONTENT = re.compile(rb"(?im)^Content-(?:Digest|Length|MD5|Range):[^\r\n]*\r\n")
+_CONTENT_RANGE = re.compile(rb"(?im)^Content-Range:[^\r\n]*\r\n")
+_LAST_MODIFIED = re.compile(rb"(?im)^Last-Modified:[^\r\n]*\r\n")
+_ETAG = re.compile(rb"(?im)^ETag:")
+# What would let a cache keep an answer that is about one request's Range alone.
+_OF_REUSE = re.compile(
+    rb"(?im)^(?:[A-Za-z-]*Cache-Control|Expires|ETag|Last-Modified|Content-Location|Cache-Groups)"
+    rb":[^\r\n]*\r\n"
+)
 _STRONG_ETAG = re.compile(rb'(?im)^(ETag:[ \t]*)(?=")')
 _VARIES_ALREADY = re.compile(rb"(?im)^Vary:(?:[^\r\n]*[,\t ])?(?:Accept-Encoding|\*)[ \t]*(?:,|\r\n)")
 
@@ -21,6 +35,8 @@ _NAMING_URLS = ("Location", "Content-Location", "Link")
 _ABSOLUTE = re.compile(r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):)?//(?P<authority>[^/?#]*)(?P<rest>.*)\Z", re.DOTALL)
 # A string without end runs to the value's end, so that no text takes quadratic time.
 _LINK_URL = re.compile(r'(<|;\s*anchor\s*=\s*")([^<>"]*)([>"])|"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.IGNORECASE)
+# Browsers take a backslash for a slash, and leave out tabs (URL Standard, §4.4).
+_NETWORK_PATH = re.compile(r"\t*[/\\]\t*[/\\]")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -29,7 +45,7 @@ def field_line(name: str, value: str) -> bytes:
 
     Raises ValueError where the name is no token or the value holds CR, LF, NUL or what UTF-8 cannot encode.
     """
-    if not _NAME.match(name):
+    if not TOKEN.fullmatch(name):
         raise ValueError(f"not a field name: {name!r}")
     if _FORBIDDEN.search(value):
         raise ValueError(f"the field {name} holds CR, LF or NUL")
@@ -70,6 +86,39 @@ def spliced_head(head: bytes) -> bytes:
     """
     head = _STRONG_ETAG.sub(rb"\1W/", _OF_THE_BYTES.sub(b"", head))
     return head if _VARIES_ALREADY.search(head) else head + b"Vary: Accept-Encoding\r\n"
+
+
+def not_modified_head(head: bytes) -> bytes:
+    """What of a stored response's field lines `head` its 304 carries (RFC 9110 §15.4.5).
+
+    Last-Modified stays where there is no ETag: then a cache on the way needs it to know which response is meant.
+    """
+    head = _OF_THE_REPRESENTATION.sub(b"", head)
+    return _LAST_MODIFIED.sub(b"", head) if _ETAG.search(head) else head
+
+
+def partial_head(head: bytes, content_range: str) -> bytes:
+    """The field lines of a 206 with one part of what the field lines `head` are about (RFC 9110 §15.3.7.1).
+
+    `content_range` is the part's, as `rfc9111.ranges.Span.content_range`. A client that sent If-Range has had the
+    representation's fields: for it `head` is that of `not_modified_head`.
+    """
+    return _OF_THE_CONTENT.sub(b"", head) + field_line("Content-Range", content_range)
+
+
+def whole_head(head: bytes) -> bytes:
+    """The field lines of a 200 for which every part is there, of which `head` are the last 206's (RFC 9111 §3.4)."""
+    return _CONTENT_RANGE.sub(b"", head)
+
+
+def unsatisfiable_head(head: bytes, content_range: str) -> bytes:
+    """The field lines of a 416 (RFC 9110 §15.5.17) instead of a part of what the field lines `head` are about.
+
+    `content_range` is as `rfc9111.ranges.Unsatisfiable.content_range`. The lifetime in `head` is not the error's:
+    it is not to be stored in the representation's place.
+    """
+    remaining = _OF_REUSE.sub(b"", _OF_THE_REPRESENTATION.sub(b"", head))
+    return b"%bCache-Control: no-store\r\n%b" % (remaining, field_line("Content-Range", content_range))
 
 
 def localised(
@@ -131,12 +180,12 @@ class _Inward:
     def _path(self, rest: str) -> str | None:
         """The gateway's path for the upstream's, query and fragment included; None where there is none.
 
-        A path that would begin with `//` is none: as a reference it would name another host.
+        A path that would begin with `//` is none, as browsers read it: as a reference it would name another host.
         """
         base = self.base_path
         if rest != base and not rest.startswith((f"{base}/", f"{base}?", f"{base}#")):
             return None
         path = self.prefix + rest[len(base) :]
-        if path.startswith("//"):
+        if _NETWORK_PATH.match(path):
             return None
         return path if path.startswith("/") else f"/{path}"

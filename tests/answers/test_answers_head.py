@@ -3,7 +3,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from gateway.answers.head import field_line, field_lines, localised, render, spliced_head, status_line
+from gateway.answers.head import (
+    field_line,
+    field_lines,
+    localised,
+    not_modified_head,
+    partial_head,
+    render,
+    spliced_head,
+    status_line,
+    unsatisfiable_head,
+    whole_head,
+)
 
 
 def test_fields_become_lines_in_order_and_repeated() -> None:
@@ -90,6 +101,62 @@ def test_a_spliced_head_does_not_vouch_for_the_bytes(head: bytes, spliced: bytes
     assert spliced_head(spliced) == spliced
 
 
+REPEATED = (
+    b'Date: d\r\nETag: "a"\r\nvary: v\r\nCache-Control: max-age=1\r\nExpires: e\r\nContent-Location: /l\r\n'
+    b"CDN-Cache-Control: max-age=2\r\nContent-Security-Policy: p\r\nAccess-Control-Allow-Origin: *\r\nX-Any: y\r\n"
+)
+METADATA = (
+    b"Content-Type: t\r\ncontent-encoding: gzip\r\nContent-Language: en\r\nContent-Disposition: inline\r\n"
+    b"Content-Digest: c\r\nRepr-Digest: r\r\nDigest: d\r\nContent-MD5: m\r\nContent-Range: bytes 0-1/2\r\n"
+)
+
+
+def test_a_304_repeats_what_guides_caches() -> None:
+    """RFC 9110 §15.4.5."""
+    assert not_modified_head(REPEATED + METADATA) == REPEATED
+    assert not_modified_head(METADATA + REPEATED) == REPEATED
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        pytest.param(b'Last-Modified: l\r\nETag: "a"\r\n', b'ETag: "a"\r\n', id="15.4.5-with-etag"),
+        pytest.param(b'etag: "a"\r\nlast-modified: l\r\n', b'etag: "a"\r\n', id="15.4.5-with-etag-before"),
+        pytest.param(b"Last-Modified: l\r\n", b"Last-Modified: l\r\n", id="15.4.5-without-etag"),
+        pytest.param(
+            b"Last-Modified: l\r\nX: ETag: a\r\n", b"Last-Modified: l\r\nX: ETag: a\r\n", id="15.4.5-lookalike"
+        ),
+        pytest.param(b"X: Content-Type: t\r\n", b"X: Content-Type: t\r\n", id="lookalike"),
+        pytest.param(b"X-Content-Type: t\r\n", b"X-Content-Type: t\r\n", id="other-name"),
+        pytest.param(b"", b"", id="empty"),
+    ],
+)
+def test_a_304_names_the_representation_by_one_validator(head: bytes, expected: bytes) -> None:
+    assert not_modified_head(head) == expected
+
+
+def test_a_206_has_all_fields_but_those_of_another_content() -> None:
+    """RFC 9110 §15.3.7, RFC 9530 §2."""
+    head = b"content-range: bytes 0-9/10\r\n" + REPEATED + METADATA
+    kept = b"Content-Type: t\r\ncontent-encoding: gzip\r\nContent-Language: en\r\nContent-Disposition: inline\r\n"
+    digests = b"Repr-Digest: r\r\nDigest: d\r\n"
+    assert partial_head(head, "bytes 1-2/10") == REPEATED + kept + digests + b"Content-Range: bytes 1-2/10\r\n"
+
+
+def test_a_206_after_if_range_has_the_fields_of_a_304() -> None:
+    """RFC 9110 §15.3.7."""
+    head = partial_head(not_modified_head(REPEATED + METADATA), "bytes 1-2/10")
+    assert head == REPEATED + b"Content-Range: bytes 1-2/10\r\n"
+
+
+def test_a_416_cannot_be_stored_in_place_of_the_representation() -> None:
+    """RFC 9110 §15.5.17."""
+    assert unsatisfiable_head(METADATA + REPEATED + b"Last-Modified: l\r\n", "bytes */10") == (
+        b"Date: d\r\nvary: v\r\nContent-Security-Policy: p\r\nAccess-Control-Allow-Origin: *\r\nX-Any: y\r\n"
+        b"Cache-Control: no-store\r\nContent-Range: bytes */10\r\n"
+    )
+
+
 def inward(name: str, value: str, *, base_path: str = "/v2", strip_prefix: str = "/shop") -> str:
     origins = frozenset({"https://api.example", "http://alt.example:8081"})
     return localised(CIMultiDict({name: value}), origins, base_path, "http://gw:8080", strip_prefix)[name]
@@ -136,7 +203,8 @@ def test_without_base_path_and_prefix(value: str, expected: str) -> None:
 
 
 def test_a_stripped_base_never_makes_a_path_name_another_host() -> None:
-    assert inward("Location", "/v2//evil.example/a", strip_prefix="") == "/v2//evil.example/a"
+    for path in ("//evil.example/a", "/\\evil.example/a", "/\t/evil.example", "/\t\\evil.example"):
+        assert inward("Location", f"/v2{path}", strip_prefix="") == f"/v2{path}"
 
 
 @pytest.mark.parametrize(
@@ -172,3 +240,8 @@ def test_other_fields_stay_as_they_are() -> None:
     assert list(told.items()) == [("X-Url", "https://api.example/v2/a"), ("Location", "/a"), ("X-Url", "b")]
     plain = CIMultiDict({"X-Url": "https://api.example/v2/a"})
     assert localised(plain, frozenset({"https://api.example"}), "/v2", "http://gw", "") is plain
+
+
+def test_the_whole_has_no_range() -> None:
+    """RFC 9111 §3.4."""
+    assert whole_head(b"ETag: x\r\ncontent-range: bytes 0-1/2\r\nVary: a\r\n") == b"ETag: x\r\nVary: a\r\n"

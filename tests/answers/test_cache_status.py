@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.answers.cache_status import CacheStatus, cache_status, cache_status_line
+from gateway.answers.cache_status import CacheStatus, cache_status, cache_status_line, is_readable
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,22 @@ def test_value_and_line(status: CacheStatus, value: str) -> None:
 )
 def test_caches_nearer_the_origin_come_first(origin: str | None, value: str) -> None:
     assert cache_status(CacheStatus(hit=True, ttl=5), origin) == value
+
+
+@pytest.mark.parametrize(
+    ("lines", "readable"),
+    [
+        pytest.param(["Origin; hit, Edge; fwd=stale"], True, id="9211-2-two-members"),
+        pytest.param(["Origin; hit", '"the edge"'], True, id="9651-4.2-two-lines"),
+        pytest.param(["HIT from there"], False, id="9651-4.2.1-no-list"),
+        pytest.param(["Origin; hit,"], False, id="9651-4.2.1-trailing-comma"),
+        pytest.param(["Origin; hit", ""], False, id="9651-4.2.1-an-empty-line"),
+        pytest.param([""], False, id="9651-4.2-empty"),
+        pytest.param(["\udcff"], False, id="9651-4.2-not-ascii"),
+    ],
+)
+def test_what_another_member_may_follow(lines: list[str], *, readable: bool) -> None:
+    assert is_readable(lines) is readable
 
 
 @given(st.text())
