@@ -91,8 +91,8 @@ async def read(stream: Stream, most: int, buffers: Buffers) -> Response | Stream
 def is_proven(stream: Stream, body: bytes) -> bool:
     """Whether the content is known to be whole: by its framing, else because it is JSON that parses.
 
-    aiohttp reads a close-delimited body that a reset cut as a complete one. Raises Problem(upstream_truncated) for
-    JSON that does not parse.
+    A close-delimited body that the peer closed too early looks like a complete one. Raises
+    Problem(upstream_truncated) for JSON that does not parse.
     """
     if stream.delimited:
         return True

@@ -3,13 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.http import HttpVersion10, HttpVersion11, RawResponseMessage
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.streams import StreamReader
+from aiohttp.http import HttpVersion10, HttpVersion11
 from yarl import URL
 
 from gateway.admission.snapshot import ThrottlePolicy, UpstreamPolicy
@@ -17,12 +15,12 @@ from gateway.admission.throttle import TokenBucket
 from gateway.errors import Problem, Reason
 from gateway.messages import Outgoing, Stream
 from gateway.ports import Clock
+from gateway.upstreams.connection import UpstreamConnection
 from gateway.upstreams.gate import Gate
 from gateway.upstreams.translate import LABELS, NOT_CONNECTED, TRANSLATED, translated
 
 _CHUNK = 64 * 1024
 _MAX_FIELD = 64 * 1024
-_MOST_INTERIM = 16
 
 
 class UpstreamMeter(Protocol):
@@ -160,48 +158,9 @@ class _Exchange:
             self._upstream.finished(label, self._seconds)
 
 
-class _Connection(ResponseHandler):
-    """Takes one answer for each request, and few interim ones before it: aiohttp would take any number of both.
-
-    An answer that nobody waits for would be the next request's; each interim one begins the read timeout anew. It also
-    tells the head's reader alone of a parse error, not the content's, which bad chunks would then hang.
-    """
-
-    _interim_left = 0
-    _awaiting = False
-
-    def set_response_params(self, **params: Any) -> None:
-        self._awaiting, self._interim_left = True, _MOST_INTERIM
-        super().set_response_params(**params)
-
-    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
-        interim = data[0].code < 200
-        if not self._awaiting:
-            self._hang_up()
-        elif interim and not self._interim_left:
-            self._awaiting = False
-            self._hang_up()
-            self.set_exception(HttpProcessingError(message="too many interim responses"))
-        else:
-            self._awaiting = interim
-            self._interim_left -= 1
-            super().feed_data(data, size)
-
-    def _hang_up(self) -> None:
-        # Not `close`, which would forget the answer and the error that are still to be read.
-        if self.transport is not None:
-            self.transport.close()
-
-    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
-        super().set_exception(exc, *cause)
-        content = self._payload
-        if isinstance(exc, HttpProcessingError) and content is not None and content.exception() is None:
-            content.set_exception(exc)
-
-
 def _session(policy: UpstreamPolicy) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=10)
-    kind: type[ResponseHandler] = _Connection
+    kind: type[ResponseHandler] = UpstreamConnection
     connector._factory = partial(kind, loop=asyncio.get_running_loop())  # noqa: SLF001 - there is no public way
     session = aiohttp.ClientSession(
         connector=connector,
@@ -229,13 +188,14 @@ def _refuse_ambiguous(response: aiohttp.ClientResponse, outgoing: Outgoing) -> N
 
 
 def _is_ambiguous(response: aiohttp.ClientResponse) -> bool:
-    """RFC 9112 §6.1 and §6.3; no transfer coding but chunked was asked for, and none could be taken off."""
-    fields = response.headers
-    codings = [coding.strip().lower() for coding in fields.getall("Transfer-Encoding", ())]
-    if codings and (codings != ["chunked"] or "Content-Length" in fields):
+    """RFC 9112 §6.1 to §6.3; no transfer coding but chunked was asked for, and none could be taken off."""
+    codings = [coding.strip(" \t").lower() for coding in response.headers.getall("Transfer-Encoding", ())]
+    lengths = set(response.headers.getall("Content-Length", ()))
+    if response.version not in (HttpVersion10, HttpVersion11) or len(lengths) > 1:
         return True
-    lengths = len(set(fields.getall("Content-Length", ())))
-    return lengths > 1 or response.version not in (HttpVersion10, HttpVersion11)
+    if response.status == 204:
+        return bool(codings) or not lengths <= {"0"}
+    return bool(codings) and (codings != ["chunked"] or bool(lengths) or response.version == HttpVersion10)
 
 
 def _is_unasked(response: aiohttp.ClientResponse, outgoing: Outgoing) -> bool:

@@ -1,67 +1,18 @@
 """The upstream client against raw sockets: what each way of failing becomes, what is retried, how it is counted."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 from multidict import CIMultiDict
 from support.addresses import HOST, free_port, unanswering
-from support.polling import eventually
 from support.scripts import End, Endless, Gate, Pause, answer, head
 from support.upstream import ScriptedUpstream
+from upstreams.clients import client, whole
 
-from gateway.admission.snapshot import Rate, UpstreamPolicy
-from gateway.clock import SystemClock
+from gateway.admission.snapshot import Rate
 from gateway.errors import Problem, Reason
-from gateway.messages import Outgoing, Stream
-from gateway.upstreams.client import HttpUpstream
-
-
-class Counts:
-    def __init__(self) -> None:
-        self.exchanges: Counter[str] = Counter()
-        self.retries = 0
-
-    def upstream(self, name: str, code: str, seconds: float) -> None:
-        assert name == "u"
-        assert seconds >= 0
-        self.exchanges[code] += 1
-
-    def retry(self, name: str) -> None:
-        assert name == "u"
-        self.retries += 1
-
-
-class Client:
-    """An upstream client and what it counted."""
-
-    def __init__(self, upstream: HttpUpstream, counts: Counts) -> None:
-        self.upstream = upstream
-        self.counts = counts
-
-    async def send(self, target: str = "/", method: str = "GET", body: bytes | None = None) -> Stream:
-        return await self.upstream.send(Outgoing(method, target, CIMultiDict(), body))
-
-    async def get(self, target: str = "/") -> bytes:
-        return await whole(await self.send(target))
-
-
-async def whole(stream: Stream) -> bytes:
-    return b"".join([chunk async for chunk in stream.chunks])
-
-
-@asynccontextmanager
-async def client(*urls: str, **policy: object) -> AsyncIterator[Client]:
-    counts = Counts()
-    configured = replace(UpstreamPolicy("u", urls), **policy)  # type: ignore[arg-type]
-    upstream = HttpUpstream(configured, counts, SystemClock())
-    try:
-        yield Client(upstream, counts)
-    finally:
-        await upstream.close()
+from gateway.messages import Outgoing
 
 
 async def test_an_exchange_is_counted_once_with_its_status(upstream: ScriptedUpstream) -> None:
@@ -115,6 +66,21 @@ FAILURES = [
         id="coded",
     ),
     pytest.param((b"HTTP/2.0 200 OK\r\n\r\n",), "invalid", Reason.upstream_invalid, 1, id="version"),
+    pytest.param((head(204, "Content-Length: 2"),), "invalid", Reason.upstream_invalid, 1, id="204 with a length"),
+    pytest.param((head(204, "Transfer-Encoding: chunked"),), "invalid", Reason.upstream_invalid, 1, id="204 in chunks"),
+    pytest.param((b"H", End.close), "truncated", Reason.upstream_truncated, 1, id="closed after the first byte"),
+    pytest.param((b"H", End.reset), "truncated", Reason.upstream_truncated, 1, id="reset after the first byte"),
+    pytest.param((head(103), End.close), "truncated", Reason.upstream_truncated, 1, id="closed after an interim one"),
+    pytest.param(
+        (b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",),
+        "invalid",
+        Reason.upstream_invalid,
+        1,
+        id="chunked in version 1.0",
+    ),
+    pytest.param(
+        (head(200, "Transfer-Encoding: \x0bchunked"), End.close), "invalid", Reason.upstream_invalid, 1, id="odd coding"
+    ),
     pytest.param((Endless(head(103) * 50),), "invalid", Reason.upstream_invalid, 1, id="interim without end"),
     pytest.param((Pause(60),), "read_timeout", Reason.upstream_read_timeout, 1, id="silence"),
 ]
@@ -132,17 +98,6 @@ async def test_a_failing_head_is_a_problem_and_counted_once(
         assert to.counts.exchanges == {label: 1}
         assert len(upstream.calls("/a")) == calls
         assert to.counts.retries == calls - 1
-
-
-async def test_an_answer_that_nobody_waits_for_ends_its_connection(upstream: ScriptedUpstream) -> None:
-    gate = Gate()
-    upstream.script("/a", answer("own"), gate, answer("foreign"))
-    async with client(upstream.url) as to:
-        assert await to.get("/a") == b"own"
-        gate.open()
-        await asyncio.to_thread(eventually, lambda: not upstream.kept)
-        upstream.script("/b", answer("next"))
-        assert await to.get("/b") == b"next"
 
 
 async def test_reading_the_requests_content_may_fail(upstream: ScriptedUpstream) -> None:
@@ -182,17 +137,6 @@ async def test_content_that_breaks_is_a_problem_and_counted_once(
         assert len(upstream.calls("/a")) == 1
 
 
-async def test_a_bad_chunk_breaks_the_content(upstream: ScriptedUpstream) -> None:
-    gate = Gate()
-    upstream.script("/a", head(200, "Transfer-Encoding: chunked"), gate, b"zz\r\nshort\r\n")
-    async with client(upstream.url) as to:
-        stream = await to.send("/a")
-        gate.open()
-        with pytest.raises(Problem):
-            await whole(stream)
-        assert to.counts.exchanges == {"invalid": 1}
-
-
 async def test_a_refused_connection() -> None:
     async with client(f"http://{HOST}:{free_port()}") as to:
         with pytest.raises(Problem) as caught:
@@ -224,6 +168,15 @@ async def test_only_get_and_head_are_repeated(upstream: ScriptedUpstream, method
     async with client(upstream.url) as to:
         with pytest.raises(Problem):
             await to.send("/a", method)
+        assert len(upstream.calls("/a")) == 1
+        assert to.counts.retries == 0
+
+
+async def test_a_get_with_content_is_not_repeated(upstream: ScriptedUpstream) -> None:
+    upstream.script("/a", End.close)
+    async with client(upstream.url) as to:
+        with pytest.raises(Problem):
+            await to.send("/a", "GET", b"content")
         assert len(upstream.calls("/a")) == 1
         assert to.counts.retries == 0
 
