@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from gateway.errors import Problem, Reason
 from gateway.listener.reply import Reply
 
 if TYPE_CHECKING:
     from gateway.listener.server import Listener
+
+# What chunk extensions, chunk sizes and trailers may take: this much, and 16 times the content.
+_MOST_FRAMING = 16 * 1024
+_WORTH = 17
 
 
 class Census:
@@ -46,7 +50,18 @@ class Connection(web.RequestHandler):
     `sending` says that an answer streams, which ends with the connection; all else that was begun ends by itself.
     """
 
-    __slots__ = ("_head_timer", "_listener", "_living", "_rested", "_wire", "address", "eof", "sending")
+    __slots__ = (
+        "_arriving",
+        "_head_timer",
+        "_listener",
+        "_living",
+        "_rested",
+        "_taken",
+        "_wire",
+        "address",
+        "eof",
+        "sending",
+    )
 
     def __init__(self, manager: web.Server, listener: "Listener", **options: Any) -> None:
         super().__init__(manager, **options)
@@ -55,6 +70,8 @@ class Connection(web.RequestHandler):
         self._wire: asyncio.Transport | None = None
         self._living = 0
         self._rested: int | None = None
+        self._arriving: StreamReader | None = None
+        self._taken = 0
         self.address = ""
         self.sending = False
         self.eof = False
@@ -88,9 +105,13 @@ class Connection(web.RequestHandler):
         if self._request_count != heads:
             self._head_arrived()
             self._end_broken_content()
+            self._watch_content()
             if self._holds_more(data):
                 self._await_head()
-        elif self._head_timer is None and not self.busy:
+            return
+        if self._arriving is not None:
+            self._weigh(self._arriving, len(data))
+        if self._head_timer is None and not self.busy:
             self._await_head()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio reads the value, aiohttp's own has none
@@ -156,6 +177,19 @@ class Connection(web.RequestHandler):
         request = self._current_request
         if request is not None and self._messages and not isinstance(self._messages[-1][0], RawRequestMessage):
             request.content.set_exception(web.RequestPayloadError("malformed content"))
+
+    def _watch_content(self) -> None:
+        content = self._messages[-1][1]
+        self._arriving, self._taken = (None if content is EMPTY_PAYLOAD else content), 0
+
+    def _weigh(self, content: StreamReader, size: int) -> None:
+        """Break content that is mostly framing: aiohttp's parser skips what is in chunk extensions, without bound."""
+        self._taken += size
+        if content.is_eof():
+            self._arriving = None
+        elif self._taken - _WORTH * content.total_bytes > _MOST_FRAMING:
+            self._arriving = None
+            content.set_exception(web.RequestPayloadError("malformed content"))
 
     def _await_head(self) -> None:
         self._head_timer = self._loop.call_later(self._listener.limits.head_timeout, self._head_is_late)

@@ -88,7 +88,7 @@ class Listener:
                 answer = await self.pipeline.handle(self._read(request))
         except Problem as problem:
             answer = self.pipeline.refuse_unread(problem, request.headers)
-        close = self._is_last(request) or not request.keep_alive or request.version < HttpVersion11
+        close = self._is_last(request) or not request.keep_alive or not _is_framed_surely(request)
         return Reply(_headless(answer, request.method), close=close, write_timeout=self.limits.write_timeout)
 
     def _own(self, target: str) -> Answer:
@@ -135,6 +135,7 @@ class Listener:
             fields=fields,
             peer=connection.address if isinstance(connection, Connection) else "",
             body=read_body(request, self.limits) if declared_body(fields) else None,
+            version="1.0" if request.version == HttpVersion10 else "1.1",
         )
 
 
@@ -157,8 +158,19 @@ def _refuse_foreign(request: web.BaseRequest) -> None:
         raise Problem(Reason.not_implemented, "CONNECT is not forwarded.")
     if request.version not in (HttpVersion10, HttpVersion11):
         raise Problem(Reason.malformed_request, "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
-    if request.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
+    coding = request.headers.get("Transfer-Encoding")
+    if coding is not None and request.version < HttpVersion11:
+        raise Problem(Reason.malformed_request, "HTTP/1.0 has no transfer codings.")
+    if coding is not None and coding.lower() != "chunked":
         raise Problem(Reason.not_implemented, "Only the chunked transfer coding is understood.")
+
+
+def _is_framed_surely(request: web.BaseRequest) -> bool:
+    """Whether another request may be read behind this one (RFC 9112 §9.3).
+
+    aiohttp's parser takes the last trailer field of chunked content for the first field of the next request.
+    """
+    return request.version >= HttpVersion11 and "Transfer-Encoding" not in request.headers
 
 
 async def _taken_in(listening: Iterable[socket.socket]) -> None:

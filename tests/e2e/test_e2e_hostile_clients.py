@@ -3,15 +3,17 @@
 import asyncio
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from support.config import KEY, OTHER_KEY, UPSTREAM_SECRET, config, product_route, route
 from support.gateway import RunningGateway
-from support.hostile import CHUNKED, KEPT, LAST, READ, posted, sent
+from support.hostile import CHUNKED, LAST, posted, sent
 from support.load import PROBE, connections
-from support.scripts import answer
+from support.odd import KEPT, READ, READ_LAST
+from support.scripts import Received, answer
 from support.upstream import ScriptedUpstream
-from support.wire import Connection, exchange
+from support.wire import Answer, Connection, exchange
 
 pytestmark = pytest.mark.slow
 
@@ -23,6 +25,7 @@ def guarding(origin: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory)
     routes = [
         route("/cached/{id}", "cached", cache={"ttl": "1h"}, forward=["X-Api-Version"]),
         route("/pass/{rest:.*}", "pass"),
+        {"name": "read", "match": {"path": "/read/{id}", "methods": ["GET"]}},
         product_route(),
     ]
     limits = {
@@ -44,57 +47,88 @@ async def goes_on(connection: Connection) -> bool:
     return (await connection.answer()).status == 200
 
 
+@contextmanager
+def costing(guarding: RunningGateway, origin: ScriptedUpstream, calls: int) -> Iterator[None]:
+    """So many calls reach the upstream meanwhile, each is charged one token, and nothing is stored."""
+    before, asked = guarding.metrics(), len(origin.requests)
+    yield
+    after = guarding.metrics()
+    assert [request.target for request in origin.requests[asked:]][calls:] == []
+    assert after.total("gateway_upstream_requests_total") == before.total("gateway_upstream_requests_total") + calls
+    assert after.total("gateway_tokens_charged_total") == before.total("gateway_tokens_charged_total") + calls
+    for name in ("gateway_stored_responses", "gateway_ledger_drift_tokens"):
+        assert after.total(name) == before.total(name), name
+
+
+def holds_no_secret(reply: Answer) -> bool:
+    shown = repr(reply.fields).encode() + reply.body
+    return not any(secret.encode() in shown for secret in (KEY, OTHER_KEY, UPSTREAM_SECRET))
+
+
 @pytest.mark.parametrize(("raw", "refusal"), LAST.values(), ids=LAST.keys())
 async def test_what_cannot_be_read_is_refused_and_ends_the_connection(
     guarding: RunningGateway, origin: ScriptedUpstream, raw: bytes, refusal: tuple[int, str]
 ) -> None:
-    calls = len(origin.requests)
-    async with await Connection.open(guarding.address) as connection:
-        connection.send(raw)
-        reply = await connection.answer()
-        assert (reply.status, reply.json()["reason"]) == refusal
-        assert reply.field("Connection") == "close"
-        assert await connection.ended() == b""
-    assert all(secret.encode() not in reply.body for secret in (KEY, OTHER_KEY, UPSTREAM_SECRET))
-    assert len(origin.requests) == calls
+    with costing(guarding, origin, 0):
+        async with await Connection.open(guarding.address) as connection:
+            connection.send(raw)
+            reply = await connection.answer()
+            assert (reply.status, reply.json()["reason"]) == refusal
+            assert reply.field("Connection") == "close"
+            assert await connection.ended() == b""
+    assert holds_no_secret(reply)
 
 
 @pytest.mark.parametrize(("raw", "refusal"), KEPT.values(), ids=KEPT.keys())
 async def test_what_cannot_be_granted_is_refused_on_a_connection_that_goes_on(
     guarding: RunningGateway, origin: ScriptedUpstream, raw: bytes, refusal: tuple[int, str]
 ) -> None:
-    calls = len(origin.requests)
-    async with await Connection.open(guarding.address) as connection:
-        connection.send(raw)
-        reply = await connection.answer()
-        assert (reply.status, reply.json()["reason"]) == refusal
-        assert await goes_on(connection)
-    assert all(secret.encode() not in reply.body for secret in (KEY, OTHER_KEY, UPSTREAM_SECRET))
-    assert len(origin.requests) == calls
+    with costing(guarding, origin, 0):
+        async with await Connection.open(guarding.address) as connection:
+            connection.send(raw)
+            reply = await connection.answer()
+            assert (reply.status, reply.json()["reason"]) == refusal
+            assert reply.field("Connection") is None
+            assert await goes_on(connection)
+    assert holds_no_secret(reply)
+
+
+def is_whole(request: Received, target: str, size: int) -> None:
+    """It is what was asked for, with the gateway's own fields and none that ends at the gateway."""
+    assert (request.target, request.size) == (target, size)
+    assert request.field("Authorization") == f"Bearer {UPSTREAM_SECRET}"
+    names = {name.lower() for name, _ in request.fields}
+    assert names.isdisjoint({"connection", "upgrade", "http2-settings", "x-api-key", "cookie", "te", "trailer"})
+    assert names >= {"host", "via", "x-request-id", "forwarded", "x-forwarded-for"}
 
 
 @pytest.mark.parametrize(("raw", "target", "size"), READ.values(), ids=READ.keys())
 async def test_what_means_one_thing_reaches_the_upstream_once(
     guarding: RunningGateway, origin: ScriptedUpstream, raw: bytes, target: str, size: int
 ) -> None:
-    calls = len(origin.requests)
-    async with await Connection.open(guarding.address) as connection:
-        connection.send(raw)
-        assert (await connection.answer()).status == 200
-        assert await goes_on(connection)
-    [request] = origin.requests[calls:]
-    assert (request.target, request.size) == (target, size)
-    names = {name.lower() for name, _ in request.fields}
-    assert names.isdisjoint({"connection", "upgrade", "http2-settings", "x-api-key"})
-    assert request.field("Authorization") == f"Bearer {UPSTREAM_SECRET}"
+    with costing(guarding, origin, 1):
+        async with await Connection.open(guarding.address) as connection:
+            connection.send(raw)
+            assert (await connection.answer()).status == 200
+            assert await goes_on(connection)
+    is_whole(origin.requests[-1], target, size)
 
 
-async def test_nothing_refused_is_stored_charged_or_logged_with_its_secrets(guarding: RunningGateway) -> None:
-    before = guarding.metrics()
+@pytest.mark.parametrize(("raw", "target", "size"), READ_LAST.values(), ids=READ_LAST.keys())
+async def test_what_follows_a_doubtful_end_is_not_read(
+    guarding: RunningGateway, origin: ScriptedUpstream, raw: bytes, target: str, size: int
+) -> None:
+    with costing(guarding, origin, 1):
+        async with await Connection.open(guarding.address) as connection:
+            connection.send(raw)
+            reply = await connection.answer()
+            assert (reply.status, reply.field("Connection")) == (200, "close")
+            assert await connection.ended() == b""
+    is_whole(origin.requests[-1], target, size)
+
+
+async def test_nothing_refused_is_logged_with_its_secrets(guarding: RunningGateway) -> None:
     await asyncio.gather(*[exchange(guarding.address, raw) for raw, _ in [*LAST.values(), *KEPT.values()]])
-    after = guarding.metrics()
-    for name in ("gateway_tokens_charged_total", "gateway_stored_responses", "gateway_ledger_drift_tokens"):
-        assert after.total(name) == before.total(name), name
     assert all(secret not in guarding.log for secret in (KEY, OTHER_KEY, UPSTREAM_SECRET))
 
 
@@ -157,6 +191,72 @@ async def test_content_that_stops_arriving_is_the_clients_failure(guarding: Runn
     after = guarding.metrics()
     assert after.total("gateway_tokens_charged_total") == before.total("gateway_tokens_charged_total")
     assert after.total("gateway_upstream_requests_total") == before.total("gateway_upstream_requests_total")
+
+
+ENDLESS = {
+    "a chunk extension": (b"2;", b"a" * 4096),
+    "a chunk size": (b"", b"0" * 4096),
+    "trailers": (b"0\r\n", (b"X-A: " + b"a" * 4000 + b"\r\n") * 4),
+}
+
+
+@pytest.mark.parametrize(("first", "more"), ENDLESS.values(), ids=ENDLESS.keys())
+async def test_framing_without_end_is_refused(
+    guarding: RunningGateway, origin: ScriptedUpstream, first: bytes, more: bytes
+) -> None:
+    with costing(guarding, origin, 0):
+        async with await Connection.open(guarding.address) as connection:
+            connection.send(posted(CHUNKED, body=first))
+            with pytest.raises(ConnectionError):
+                await flood(connection, more)
+
+
+async def test_fields_without_end_are_refused(guarding: RunningGateway, origin: ScriptedUpstream) -> None:
+    with costing(guarding, origin, 0):
+        async with await Connection.open(guarding.address) as connection:
+            connection.send(sent("/pass/1")[:-2])
+            with pytest.raises(ConnectionError):
+                await flood(connection, b"X-A: a\r\n" * 100)
+
+
+async def test_a_request_within_content_is_never_answered_as_one(
+    guarding: RunningGateway, origin: ScriptedUpstream, item: str
+) -> None:
+    """In pieces of every size, so that no reading of the framing depends on how it arrives."""
+    hidden = sent(f"/pass/{item}-hidden")
+    raw = posted(f"Content-Length: {len(hidden)}", f"X-Request-Id: {item}", body=hidden)
+    for size in (1, 2, 7, 64, len(raw) - 1):
+        async with await Connection.open(guarding.address) as connection:
+            for start in range(0, len(raw), size):
+                connection.send(raw[start : start + size])
+                await connection.writer.drain()
+            reply = await connection.answer()
+            assert (reply.status, reply.field("X-Request-Id")) == (200, item)
+            assert await goes_on(connection)
+    assert not origin.calls(f"/pass/{item}-hidden")
+
+
+async def test_content_behind_a_hit_is_no_request(
+    guarding: RunningGateway, origin: ScriptedUpstream, item: str
+) -> None:
+    path, hidden = f"/cached/{item}", sent(f"/pass/{item}-hidden")
+    assert (await exchange(guarding.address, sent(path))).status == 200
+    async with await Connection.open(guarding.address) as connection:
+        connection.send(sent(path, f"Content-Length: {len(hidden)}", body=hidden))
+        assert (await connection.answer()).status == 400
+        assert await goes_on(connection)
+        connection.send(sent(path))
+        assert "hit" in str((await connection.answer()).field("Cache-Status"))
+    assert [request.target for request in origin.requests if item in request.target] == [path]
+
+
+async def test_what_follows_an_upgrade_that_is_declined_is_the_next_request(
+    guarding: RunningGateway, origin: ScriptedUpstream, item: str
+) -> None:
+    first = sent(f"/pass/{item}-1", "Connection: Upgrade", "Upgrade: websocket")
+    async with await Connection.open(guarding.address) as connection:
+        connection.send(first + sent(f"/pass/{item}-2"))
+        assert [(await connection.answer()).json()["path"] for _ in range(2)] == [f"/pass/{item}-1", f"/pass/{item}-2"]
 
 
 async def test_chunks_beyond_the_limit_are_refused(guarding: RunningGateway, origin: ScriptedUpstream) -> None:

@@ -21,15 +21,18 @@ def test_which_heads_announce_content(fields: dict[str, str], declared: bool) ->
 
 
 @pytest.mark.parametrize(
-    ("line", "sent"),
-    [("Content-Length: 4", b"body"), ("Transfer-Encoding: chunked", b"2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n")],
+    ("line", "sent", "goes_on"),
+    [
+        ("Content-Length: 4", b"body", True),
+        ("Transfer-Encoding: chunked", b"2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n", False),
+    ],
     ids=["length", "chunked"],
 )
-async def test_content_is_read_in_either_framing(line: str, sent: bytes) -> None:
+async def test_content_is_read_in_either_framing(line: str, sent: bytes, goes_on: bool) -> None:
     async with door(echo) as opened, await opened.connect() as client:
-        for _ in range(2):
-            client.request("POST", "/", line, body=sent)
-            assert (await client.answer()).body == b"body"
+        client.request("POST", "/", line, body=sent)
+        answer = await client.answer()
+        assert (answer.body, answer.field("Connection")) == (b"body", None if goes_on else "close")
 
 
 async def test_chunks_past_the_limit_are_refused() -> None:

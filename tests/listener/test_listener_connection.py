@@ -115,3 +115,54 @@ async def test_a_second_request_behind_a_malformed_one_is_not_read(version: str)
         assert (await client.answer()).status == 400
         assert await client.ended() == b""
         assert not opened.pipeline.requests
+
+
+CHUNKED = b"POST /first HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+SECOND = b"GET /second HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "in two"])
+async def test_a_trailer_field_does_not_become_the_next_requests(apart: bool) -> None:
+    content = b"2\r\nab\r\n0\r\nAuthorization: Bearer stolen\r\n\r\n"
+    async with door(echo) as opened, await opened.connect() as client:
+        client.send(CHUNKED + content + (b"" if apart else SECOND))
+        answer = await client.answer()
+        assert (answer.body, answer.field("Connection")) == (b"ab", "close")
+        if apart:
+            client.send(SECOND)
+        assert await client.ended() == b""
+        assert [request.target for request in opened.pipeline.requests] == ["/first"]
+
+
+async def flood(client: Connection, block: bytes, most: int = 1 << 24) -> None:
+    """Send until the other side has had enough of it."""
+    for _ in range(most // len(block)):
+        client.send(block)
+        await client.writer.drain()
+    pytest.fail("it took all of it")
+
+
+FRAMING = {
+    "a chunk extension": (b"2;", b"a" * 4096),
+    "zeros before a size": (b"", b"0" * 4096),
+    "trailers": (b"0\r\n", b"X-A: " + b"a" * 4000 + b"\r\n"),
+    "extensions of small chunks": (b"", b"1;" + b"a" * 4096 + b"\r\nx\r\n"),
+}
+
+
+@pytest.mark.parametrize(("first", "more"), FRAMING.values(), ids=FRAMING)
+async def test_framing_without_content_ends_the_connection(first: bytes, more: bytes) -> None:
+    async with door(echo, fields=1 << 16) as opened, await opened.connect() as client:
+        client.send(CHUNKED + first)
+        await opened.pipeline.arrived.wait()
+        with pytest.raises(ConnectionError):
+            await flood(client, more)
+
+
+async def test_content_in_the_smallest_chunks_is_content() -> None:
+    size = 20_000
+    async with door(echo) as opened, await opened.connect() as client:
+        client.send(CHUNKED)
+        await opened.pipeline.arrived.wait()
+        client.send(b"1\r\nx\r\n" * size + b"0\r\n\r\n")
+        assert (await client.answer()).body == b"x" * size

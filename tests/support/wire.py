@@ -117,9 +117,9 @@ class Connection:
             status, fields = await self.head()
         if method == "HEAD" or status in (204, 304):
             return Answer(status, fields, b"")
-        return await self._with_content(status, fields)
+        return await self.with_content(status, fields)
 
-    async def _with_content(self, status: int, fields: Fields) -> Answer:
+    async def with_content(self, status: int, fields: Fields) -> Answer:
         body = bytearray()
         try:
             async with asyncio.timeout(DEADLINE):
