@@ -91,7 +91,7 @@ class Gateway:
         upstreams = {
             name: HttpUpstream(policy, self._metrics, self._clock) for name, policy in compiled.upstreams.items()
         }
-        return Live(compiled, Memo(Preparer(compiled)), upstreams)
+        return Live(compiled, Memo(Preparer(compiled), compiled.trusted_proxies), upstreams)
 
     def _gauges(self) -> Gauges:
         loaded = self._clock.wall()

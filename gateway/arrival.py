@@ -1,19 +1,26 @@
 """An upstream's answer as the client may see it, and in the form that is stored and answered from."""
 
 import asyncio
+from dataclasses import replace
 from functools import lru_cache
 
 from multidict import CIMultiDict
 from yarl import URL
 
-from gateway.admission.prepare import Intent, Prepared
+from gateway.admission import cors
+from gateway.admission.prepare import Prepared
+from gateway.admission.provision import Intent
 from gateway.admission.snapshot import Route, UpstreamPolicy
+from gateway.answers.cache_status import is_readable
 from gateway.answers.head import field_lines, localised, spliced_head
 from gateway.answers.limits import TOKEN_FIELDS
 from gateway.answers.splice import cut
-from gateway.messages import HOP_BY_HOP, Fields, Outgoing, Response, nominated
+from gateway.messages import Fields, Response, ending_here
+from gateway.rfc9111.directives import withheld
+from gateway.rfc9111.invalidation import cache_groups
 from gateway.rfc9111.stored import StoredResponse, Times
-from gateway.rfc9111.storing import dated, new_stored
+from gateway.rfc9111.storing import dated, head_fields, new_stored
+from gateway.rfc9111.targeted import in_force
 from gateway.rfc9111.validation import freshened
 
 _ON_LOOP = 64 * 1024
@@ -25,9 +32,14 @@ _OURS_IF_METERED = _OURS | TOKEN_FIELDS
 def for_client(route: Route, upstream: UpstreamPolicy, fields: Fields, wall: float) -> Fields:
     """The end-to-end fields but those that the gateway says itself; URLs that name the upstream as path references.
 
-    A Date is added where there is none: `wall` (RFC 9110 §6.6.1).
+    A Date is added where there is none: `wall` (RFC 9110 §6.6.1). A Cache-Status that cannot be read is left out: the
+    gateway's own member would be lost with it (RFC 9651 §4.2).
     """
-    left_out = HOP_BY_HOP | nominated(fields) | (_OURS if route.public else _OURS_IF_METERED)
+    left_out = ending_here(fields) | (_OURS if route.public else _OURS_IF_METERED)
+    if route.cors is not None:
+        left_out |= cors.UPSTREAMS
+    if "Cache-Status" in fields and not is_readable(fields.getall("Cache-Status")):
+        left_out |= {"cache-status"}
     shown = CIMultiDict([(name, value) for name, value in fields.items() if name.lower() not in left_out])
     origins, base = _places(upstream.urls)
     return dated(localised(shown, origins, base, "", route.strip_prefix), wall)
@@ -36,7 +48,7 @@ def for_client(route: Route, upstream: UpstreamPolicy, fields: Fields, wall: flo
 async def in_stored_form(
     prepared: Prepared,
     upstream: UpstreamPolicy,
-    outgoing: Outgoing,
+    selecting: Fields,
     response: Response,
     times: Times,
     *,
@@ -44,18 +56,19 @@ async def in_stored_form(
 ) -> StoredResponse:
     """The whole `response` ready to be stored and answered from; one that is not kept still has all its fields.
 
-    A JSON object that tokens go into is cut open here, once; a long one in a thread.
+    `selecting` are the request's fields that Vary may name. A JSON object that tokens go into is cut open here, once; a
+    long one in a thread.
     """
     fields = for_client(prepared.route, upstream, response.fields, times.wall)
     answer = new_stored(
         prepared.key,
-        outgoing.fields,
+        selecting,
         response.status,
         response.reason,
         fields,
         response.body,
         times,
-        groups=prepared.groups,
+        groups=prepared.memberships(cache_groups(response.fields)),
         forced=prepared.intent is Intent.force_refresh,
     )
     if not keep:
@@ -71,17 +84,39 @@ async def in_stored_form(
 def in_freshened_form(
     prepared: Prepared,
     upstream: UpstreamPolicy,
-    outgoing: Outgoing,
+    selecting: Fields,
     validated: StoredResponse,
     response: Response,
     times: Times,
 ) -> StoredResponse:
     """`validated` as the 304 `response` leaves it, ready to be stored and answered from."""
     fields = for_client(prepared.route, upstream, response.fields, times.wall)
-    stored = freshened(validated, outgoing.fields, fields, times)
+    stored = freshened(validated, selecting, fields, times)
+    if "Cache-Groups" in response.fields:
+        stored.groups = prepared.memberships(cache_groups(response.fields))
     if stored.splice is not None:
         stored.head = spliced_head(stored.head)
     return stored
+
+
+def in_full(
+    prepared: Prepared, upstream: UpstreamPolicy, answer: StoredResponse, response: Response
+) -> StoredResponse | None:
+    """`answer` with the fields that its storing left out, for its own caller; None where that changes nothing."""
+    if not withheld(in_force(response.fields)[0]):
+        return None
+    whole = _whole_head(for_client(prepared.route, upstream, response.fields, answer.terms.date))
+    return replace(answer, head=whole if answer.splice is None else spliced_head(whole))
+
+
+def in_full_freshened(
+    prepared: Prepared, upstream: UpstreamPolicy, stored: StoredResponse, response: Response
+) -> StoredResponse | None:
+    """`stored` with the fields of the 304 `response` that its freshening left out, as `in_full`."""
+    left_out = {"set-cookie", *withheld(in_force(head_fields(stored.head))[0])}
+    shown = for_client(prepared.route, upstream, response.fields, stored.terms.date)
+    told = CIMultiDict([pair for pair in shown.items() if pair[0].lower() in left_out])
+    return replace(stored, head=stored.head + field_lines(told)) if told else None
 
 
 def _whole_head(fields: Fields) -> bytes:

@@ -9,7 +9,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, IntEnum
 
 from gateway.errors import Problem
 from gateway.messages import Stream
@@ -38,13 +38,15 @@ class Fetched:
     """The answer, good for every caller whose selecting header fields match.
 
     `kept` says whether it is stored now; if not, `reason` says why, and callers get it this once. `validated`: the
-    upstream's 304 freshened what was stored.
+    upstream's 304 freshened what was stored. `own` is what its first caller gets instead, where fields of the answer
+    may go to nobody else.
     """
 
     stored: StoredResponse
     kept: bool
     reason: NotKept | None = None
     validated: bool = False
+    own: StoredResponse | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -57,10 +59,14 @@ class Failed:
 
 @dataclass(slots=True, frozen=True)
 class Private:
-    """An answer for its own caller alone, who finds it in `answer`; every other caller goes on by itself."""
+    """An answer for its own caller alone, who finds it in `answer`; every other caller goes on by itself.
+
+    `validated`: it is what was stored, and the upstream's 304 made it private.
+    """
 
     answer: StoredResponse | Stream | None = None
     reason: NotKept | None = None
+    validated: bool = False
 
     @property
     def unproven(self) -> bool:
@@ -71,15 +77,33 @@ class Private:
 Outcome = Fetched | Failed | Private
 
 
+class Rank(IntEnum):
+    """What a fetch does for its callers: one of a higher rank does for those of a lower one too.
+
+    A `demanded` one was forced by a request's own directives, a `forced` one is a force refresh.
+    """
+
+    ordinary = 0
+    demanded = 1
+    forced = 2
+
+
+def _never() -> bool:
+    return False
+
+
 class Flight:
-    """One fetch under way, and those who wait for it."""
+    """One fetch under way, and those who wait for it.
 
-    __slots__ = ("_followers", "_leader", "alone", "forced", "key")
+    `is_outdated`: a refresh or an unsafe method has overtaken it, so that whoever asks now must not get its answer.
+    """
 
-    def __init__(self, key: str, *, forced: bool, alone: bool) -> None:
+    __slots__ = ("_followers", "_leader", "is_outdated", "key", "rank")
+
+    def __init__(self, key: str, rank: Rank) -> None:
         self.key = key
-        self.forced = forced
-        self.alone = alone
+        self.rank = rank
+        self.is_outdated: Callable[[], bool] = _never
         self._leader: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._followers: list[asyncio.Future[Outcome]] = []
 
@@ -112,27 +136,27 @@ class Flight:
 class Collapse:
     """The flights under way by cache key, and the markers that stop collapsing.
 
-    A forced flight serves ordinary callers too; an ordinary one never serves a force refresh. `memory` seconds and
-    `most` entries bound the markers.
+    `memory` seconds and `most` entries bound the markers.
     """
 
     def __init__(self, now: Callable[[], float], *, memory: float = 60.0, most: int = 10_000) -> None:
         self._now = now
         self._memory = memory
         self._most = most
-        self._flights: dict[tuple[str, bool], Flight] = {}
-        self._private: OrderedDict[str, float] = OrderedDict()
+        self._flights: dict[tuple[str, Rank], Flight] = {}
+        # By hash: a key is as long as its client likes, and two that share one are only not collapsed.
+        self._private: OrderedDict[int, float] = OrderedDict()
 
-    def find(self, key: str, *, forced: bool) -> Flight | None:
-        """A flight that a caller may join."""
-        return self._flights.get((key, True)) or (None if forced else self._flights.get((key, False)))
+    def find(self, key: str, rank: Rank = Rank.ordinary) -> Flight | None:
+        """A flight that a caller of this rank may join."""
+        found = (self._flights.get((key, enough)) for enough in reversed(Rank) if enough >= rank)
+        return next((flight for flight in found if flight is not None and not flight.is_outdated()), None)
 
-    def take_off(self, key: str, *, forced: bool, alone: bool) -> Flight:
+    def take_off(self, key: str, rank: Rank = Rank.ordinary, *, alone: bool = False) -> Flight:
         """A new flight; others find it unless it is `alone` or its key is known to be private."""
-        alone = alone or self.is_private(key)
-        flight = Flight(key, forced=forced, alone=alone)
-        if not alone:
-            self._flights[key, forced] = flight
+        flight = Flight(key, rank)
+        if not alone and not self.is_private(key):
+            self._flights[key, rank] = flight
         return flight
 
     def land(self, flight: Flight, outcome: Outcome) -> bool:
@@ -141,7 +165,7 @@ class Collapse:
         if isinstance(outcome, Private):
             self.mark_private(flight.key)
         elif isinstance(outcome, Fetched) and outcome.kept and not outcome.stored.selecting:
-            self._private.pop(flight.key, None)
+            self._private.pop(hash(flight.key), None)
         return flight.land(outcome)
 
     def part(self, flight: Flight) -> None:
@@ -152,16 +176,16 @@ class Collapse:
 
     def mark_private(self, key: str) -> None:
         """Stop collapsing on `key` for a while."""
-        self._private[key] = self._now() + self._memory
-        self._private.move_to_end(key)
+        self._private[hash(key)] = self._now() + self._memory
+        self._private.move_to_end(hash(key))
         if len(self._private) > self._most:
             self._private.popitem(last=False)
 
     def is_private(self, key: str) -> bool:
         """Whether a recent answer under `key` could not be shared."""
-        until = self._private.get(key)
+        until = self._private.get(hash(key))
         return until is not None and self._now() < until
 
     def _forget(self, flight: Flight) -> None:
-        if self._flights.get((flight.key, flight.forced)) is flight:
-            del self._flights[flight.key, flight.forced]
+        if self._flights.get((flight.key, flight.rank)) is flight:
+            del self._flights[flight.key, flight.rank]

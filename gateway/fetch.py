@@ -4,42 +4,60 @@ It is owned by the gateway: it runs to its end, stores what it may and lands its
 """
 
 import asyncio
-from dataclasses import dataclass
-from typing import assert_never
+from dataclasses import dataclass, replace
 
 import structlog
+from multidict import CIMultiDict
 
-from gateway.admission.prepare import Intent, Prepared
+from gateway.admission.prepare import Prepared
 from gateway.admission.pricing import delivers
+from gateway.admission.provision import Intent
 from gateway.admission.snapshot import CachePolicy, UpstreamPolicy
-from gateway.arrival import in_freshened_form, in_stored_form
+from gateway.arrival import in_freshened_form, in_full, in_full_freshened, in_stored_form
 from gateway.cache import Cache, Fetching
 from gateway.collapse import Collapse, Failed, Fetched, Flight, Outcome, Private, Unkept
 from gateway.errors import Problem, Reason
-from gateway.messages import Outgoing, Response, Stream
+from gateway.messages import Fields, Outgoing, Response, Stream
+from gateway.parts import Parts
 from gateway.ports import Clock, Upstream
 from gateway.reading import Buffers, failure, is_proven, judge, read
+from gateway.rfc9111.reuse import ERRORS, usable_on_error
+from gateway.rfc9111.selecting import matches
 from gateway.rfc9111.stored import StoredResponse, Times
-from gateway.rfc9111.storing import NotStored, Storability, Storable, Unstorable, storability
-from gateway.rfc9111.validation import freshens
+from gateway.rfc9111.storing import NotStored, Storability, Storable, Unstorable, head_fields, storability
+from gateway.rfc9111.validation import conditional_fields, freshens
 from gateway.tasks import Tasks
 
 
 @dataclass(slots=True, frozen=True)
 class Errand:
-    """What one fetch is to do: the prepared request, what goes out, and the stored response to validate, if any."""
+    """What one fetch is to do: the prepared request, what goes out, and the stored response to validate, if any.
+
+    `selecting` are the fields that select among the upstream's answers. `ranged`: it asks for a part. `unstored`: the
+    request said no-store.
+    """
 
     prepared: Prepared
     cache: CachePolicy
     outgoing: Outgoing
+    selecting: Fields
     policy: UpstreamPolicy
     upstream: Upstream
     validating: StoredResponse | None = None
+    ranged: bool = False
+    unstored: bool = False
 
     @property
     def forced(self) -> bool:
         """Whether this is a force refresh's fetch."""
         return self.prepared.intent is Intent.force_refresh
+
+    def unconditional(self) -> "Errand":
+        """The same, without validating anything."""
+        fields = CIMultiDict(self.outgoing.fields)
+        for name, _ in conditional_fields(self.validating) if self.validating is not None else ():
+            fields.popall(name, None)
+        return replace(self, outgoing=replace(self.outgoing, fields=fields), validating=None)
 
 
 class Fetcher:
@@ -50,6 +68,7 @@ class Fetcher:
         self.collapse = collapse
         self.buffers = buffers
         self._clock = clock
+        self._parts = Parts(cache, clock)
         self._tasks = Tasks()
         self._log = structlog.get_logger("gateway.fetch")
 
@@ -68,7 +87,8 @@ class Fetcher:
 
     async def _run(self, flight: Flight, errand: Errand) -> None:
         outcome: Outcome = Failed(Problem(Reason.internal_error))
-        fetching = self._cache.begin(errand.prepared.groups)
+        fetching = self._cache.begin(errand.prepared.memberships())
+        flight.is_outdated = lambda: fetching.outdated
         try:
             outcome = await self._fetch(flight, errand, fetching)
         except Problem as problem:
@@ -88,7 +108,12 @@ class Fetcher:
                 if problem := judge(stream, ours=route.send_credentials, metered=not route.public):
                     await stream.close()
                     return Failed(problem)
-                verdict = self._verdict(errand, stream)
+                if _confirms_another(errand, stream):
+                    await stream.close()
+                    return await self._fetch(flight, errand.unconditional(), fetching)
+                # What of a part may be stored or shared is what might be of the whole.
+                status = 200 if errand.ranged and stream.status == 206 else stream.status
+                verdict = self._verdict(errand, status, stream.fields)
                 if _is_personal(errand, verdict) and stream.status != 304:
                     self.collapse.part(flight)
                 answer = await read(stream, errand.cache.max_body, self.buffers)
@@ -98,7 +123,7 @@ class Fetcher:
         if isinstance(answer, Stream):
             self.collapse.part(flight)
             if errand.forced and answer.delimited and delivers(answer.status):
-                self._cache.outdate(fetching, errand.prepared.key)
+                self._outdate(errand, fetching)
             return Private(answer, Unstorable.too_large)
         return await self._conclude(errand, fetching, verdict, stream, answer)
 
@@ -111,52 +136,104 @@ class Fetcher:
         if not is_proven(stream, response.body):
             answer = await self._answer(errand, fetching, response, keep=False)
             return Private(answer, Unkept.undelimited)
+        if errand.ranged and response.status == 206:
+            return await self._keep_part(errand, fetching, verdict, response)
+        if response.status in ERRORS and self._has_spare(errand):
+            # Not even one that may be stored takes the place of what it would be served instead of.
+            return Failed(failure(stream), await self._answer(errand, fetching, response, keep=False))
+        return await self._keep_whole(errand, fetching, verdict, stream, response)
+
+    async def _keep_whole(
+        self, errand: Errand, fetching: Fetching, verdict: Storability, stream: Stream, response: Response
+    ) -> Outcome:
         answer = await self._answer(errand, fetching, response, keep=isinstance(verdict, Storable))
-        kept = isinstance(verdict, Storable) and self._cache.store(fetching, answer)
+        kept = isinstance(verdict, Storable) and self._store(errand, fetching, answer)
         if response.status >= 500 and not kept:
             return Failed(failure(stream), answer)
         if errand.forced and delivers(response.status):
-            self._cache.outdate(fetching, errand.prepared.key)
-        match verdict:
-            case Storable():
-                return Fetched(answer, kept, None if kept else _left_out(fetching))
-            case NotStored(reason) if _is_personal(errand, verdict):
-                return Private(answer, reason)
-            case NotStored(reason):
-                return Fetched(answer, kept=False, reason=reason)
-            case _:
-                assert_never(verdict)
+            self._outdate(errand, fetching)
+        if isinstance(verdict, NotStored):
+            return _unkept(errand, verdict, answer)
+        own = in_full(errand.prepared, errand.policy, answer, response)
+        return Fetched(answer, kept, None if kept else _left_out(fetching), own=own)
+
+    async def _keep_part(self, errand: Errand, fetching: Fetching, verdict: Storability, response: Response) -> Outcome:
+        answer = await self._answer(errand, fetching, response, keep=isinstance(verdict, Storable))
+        if isinstance(verdict, NotStored):
+            return _unkept(errand, verdict, answer)
+        kept = self._parts.keep(fetching, answer, errand.selecting, errand.cache.max_body)
+        own = in_full(errand.prepared, errand.policy, answer, response)
+        return Fetched(answer, kept, None if kept else Unstorable.partial, own=own)
 
     def _freshen(self, errand: Errand, fetching: Fetching, validated: StoredResponse, response: Response) -> Outcome:
-        if not freshens(validated, response.fields):
-            raise Problem(Reason.upstream_invalid)
         times = self._times(fetching)
-        stored = in_freshened_form(errand.prepared, errand.policy, errand.outgoing, validated, response, times)
-        kept = self._cache.store(fetching, stored)
-        return Fetched(stored, kept, None if kept else _left_out(fetching), validated=True)
+        stored = in_freshened_form(errand.prepared, errand.policy, errand.selecting, validated, response, times)
+        own = in_full_freshened(errand.prepared, errand.policy, stored, response)
+        verdict = self._verdict(errand, stored.status, head_fields(stored.head))
+        if isinstance(verdict, NotStored):
+            if verdict.reason is not Unstorable.authorization:
+                self._cache.forget(validated)
+            if verdict.personal:
+                return Private(own or stored, verdict.reason, validated=True)
+            return Fetched(stored, kept=False, reason=verdict.reason, validated=True, own=own)
+        if self._cache.is_replaced(validated):
+            return Fetched(stored, kept=False, reason=Unkept.outdated, validated=True, own=own)
+        kept = self._store(errand, fetching, stored)
+        return Fetched(stored, kept, None if kept else _left_out(fetching), validated=True, own=own)
+
+    def _store(self, errand: Errand, fetching: Fetching, answer: StoredResponse) -> bool:
+        """Keep it, and nothing else that its request would have been answered with: its Vary may have changed."""
+        if not self._cache.store(fetching, answer):
+            return False
+        self._parts.forget(answer.key)
+        for other in self._cache.peek(answer.key):
+            if other.selecting != answer.selecting and matches(other.selecting, errand.selecting):
+                self._cache.forget(other)
+        return True
+
+    def _outdate(self, errand: Errand, fetching: Fetching) -> None:
+        self._cache.outdate(fetching, errand.prepared.key, errand.prepared.groups)
 
     async def _answer(self, errand: Errand, fetching: Fetching, response: Response, *, keep: bool) -> StoredResponse:
         times = self._times(fetching)
-        return await in_stored_form(errand.prepared, errand.policy, errand.outgoing, response, times, keep=keep)
+        return await in_stored_form(errand.prepared, errand.policy, errand.selecting, response, times, keep=keep)
+
+    def _has_spare(self, errand: Errand) -> bool:
+        variants, now = self._cache.peek(errand.prepared.key), self._clock.steady()
+        demands = errand.prepared.demands
+        return usable_on_error(variants, errand.selecting, errand.cache.policy, now, demands=demands) is not None
 
     def _times(self, fetching: Fetching) -> Times:
         return Times(fetching.began, self._clock.steady(), self._clock.wall())
 
-    def _verdict(self, errand: Errand, stream: Stream) -> Storability:
+    def _verdict(self, errand: Errand, status: int, fields: Fields) -> Storability:
         return storability(
             "GET",
-            stream.status,
-            stream.fields,
+            status,
+            fields,
             errand.cache.policy,
             authorized=_is_authorized(errand),
             public=errand.prepared.route.public,
-            now=self._clock.steady(),
+            now=self._clock.wall(),
+            unstored=errand.unstored,
         )
+
+
+def _confirms_another(errand: Errand, stream: Stream) -> bool:
+    """Whether a 304 speaks of another response than the one to be validated, which it must not freshen (§4.3.4)."""
+    validating = errand.validating
+    return stream.status == 304 and validating is not None and not freshens(validating, stream.fields)
 
 
 def _is_personal(errand: Errand, verdict: Storability) -> bool:
     """What is not stored and a Cookie was sent for may be its user's own, though its fields do not say so."""
     return isinstance(verdict, NotStored) and (verdict.personal or "Cookie" in errand.outgoing.fields)
+
+
+def _unkept(errand: Errand, verdict: NotStored, answer: StoredResponse) -> Outcome:
+    if _is_personal(errand, verdict):
+        return Private(answer, verdict.reason)
+    return Fetched(answer, kept=False, reason=verdict.reason)
 
 
 def _left_out(fetching: Fetching) -> Unkept:

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
-from gateway.admission.prepare import Intent, Prepared
+from gateway.admission.charge import Quote
+from gateway.admission.prepare import Prepared
+from gateway.admission.provision import Intent
 from gateway.answers.cache_status import CacheStatus
+from gateway.collapse import Rank
 from gateway.messages import Request
 from gateway.meter import Reservation
 from gateway.metrics import CacheLabel
@@ -14,8 +17,8 @@ from gateway.rfc9111.reuse import Fwd
 class Operation:
     """Mutable, seen by one task only; `started` is in steady seconds.
 
-    `route` is the route's name, empty where none matched. `alone`: it waited for a fetch whose answer it could not
-    share and waits for no other.
+    `route` is the route's name, empty where none matched. `demanded`: the request's own directives forced its fetch.
+    `alone`: it waited for a fetch whose answer it could not share and waits for no other.
     """
 
     request: Request
@@ -27,6 +30,7 @@ class Operation:
     fwd: Fwd | None = None
     fwd_status: int | None = None
     ttl: int | None = None
+    demanded: bool = False
     stored: bool = False
     collapsed: bool = False
     alone: bool = False
@@ -38,6 +42,20 @@ class Operation:
     def forced(self) -> bool:
         """Whether this is a force refresh."""
         return self.prepared is not None and self.prepared.intent is Intent.force_refresh
+
+    @property
+    def rank(self) -> Rank:
+        """How much its fetch must do for it."""
+        if self.forced:
+            return Rank.forced
+        return Rank.demanded if self.demanded else Rank.ordinary
+
+    @property
+    def quote(self) -> Quote | None:
+        """What it may cost; None where nothing is metered."""
+        if self.prepared is None:
+            return None
+        return (self.prepared.demanded_quote if self.demanded else None) or self.prepared.quote
 
     def cache_status(self) -> CacheStatus:
         """What Cache-Status says of it (RFC 9211)."""

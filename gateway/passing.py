@@ -1,70 +1,170 @@
-"""The way of content that streams: settled when the answer's head leaves, refunded should the content break."""
+"""The way of what passes by the cache: settled when the answer's head leaves, refunded should its content break."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from gateway.admission.prepare import Prepared
 from gateway.admission.snapshot import UpstreamPolicy
 from gateway.answering import Answering
 from gateway.arrival import for_client, in_stored_form
+from gateway.cache import Cache, Fetching
+from gateway.consequences import Consequences
 from gateway.errors import Problem, Reason
-from gateway.messages import Answer, Outgoing, Response, Stream
+from gateway.messages import Answer, Fields, Outgoing, Response, Stream
 from gateway.meter import Reservation
 from gateway.operation import Operation
 from gateway.ports import Clock, Upstream
-from gateway.reading import Buffers, is_proven, judge, read
-from gateway.rfc9111.stored import Times
+from gateway.reading import Buffers, failure, is_proven, judge, read
+from gateway.rfc9111.invalidation import answers_get
+from gateway.rfc9111.reuse import ERRORS
+from gateway.rfc9111.stored import StoredResponse, Times
+from gateway.rfc9111.storing import Storable, storability
 from gateway.settlement import Settlement
 
 # Content that tokens go into on a route that does not cache is buffered up to this; a longer one streams without.
 _MOST_BUFFERED = 8 << 20
 
+# The upstream has seen nothing of the request.
+_UNSENT = frozenset(
+    {
+        Reason.upstream_connect_timeout,
+        Reason.upstream_dns,
+        Reason.upstream_queue_full,
+        Reason.upstream_refused,
+    }
+)
+
+
+@dataclass(slots=True, frozen=True)
+class Passage:
+    """A request that passes by the cache; `selecting` are the fields that select among the upstream's answers.
+
+    `beside` is the stored response that a HEAD would have been answered from, were it fresh; `bridged`: a stale one
+    is served instead of a server error, which is raised.
+    """
+
+    op: Operation
+    prepared: Prepared
+    outgoing: Outgoing
+    selecting: Fields
+    policy: UpstreamPolicy
+    upstream: Upstream
+    beside: StoredResponse | None = None
+    bridged: bool = False
+
 
 class Passing:
     """Sends, judges, settles and hands the answer on."""
 
-    def __init__(self, settlement: Settlement, answering: Answering, buffers: Buffers, clock: Clock) -> None:
+    def __init__(
+        self, cache: Cache, settlement: Settlement, answering: Answering, buffers: Buffers, clock: Clock
+    ) -> None:
+        self._cache = cache
         self._settlement = settlement
         self._answering = answering
         self._buffers = buffers
         self._clock = clock
+        self._consequences = Consequences(cache, clock)
 
-    async def exchange(
-        self, op: Operation, prepared: Prepared, outgoing: Outgoing, upstream: Upstream, policy: UpstreamPolicy
-    ) -> Answer:
+    async def exchange(self, passage: Passage) -> Answer:
         """One metered exchange; raises the Problem that its head means."""
-        await self._settlement.reserve(op)
-        began = self._clock.steady()
-        stream = await upstream.send(outgoing)
-        op.fwd_status = stream.status
-        if problem := judge(stream, ours=prepared.route.send_credentials, metered=not prepared.route.public):
+        await self._settlement.reserve(passage.op)
+        with self._fetching(passage.prepared) as fetching:
+            stream = await self._send(passage)
+            keeps = self._is_for_get(passage, stream) and not fetching.outdated
+            self._draw_consequences(passage, fetching, stream)
+        if not keeps:
+            return await self._conclude(passage, stream, fetching.began)
+        # Begun anew: what began before the request's own consequences is outdated by them.
+        with self._fetching(passage.prepared) as kept:
+            return await self._conclude(passage, stream, fetching.began, kept)
+
+    @contextmanager
+    def _fetching(self, prepared: Prepared) -> Iterator[Fetching]:
+        fetching = self._cache.begin(prepared.memberships())
+        try:
+            yield fetching
+        finally:
+            self._cache.end(fetching)
+
+    async def _send(self, passage: Passage) -> Stream:
+        prepared = passage.prepared
+        try:
+            stream = await passage.upstream.send(passage.outgoing)
+        except Problem as unanswered:
+            if unanswered.reason not in _UNSENT:
+                self._consequences.of_silence(prepared)
+            raise
+        passage.op.fwd_status = stream.status
+        problem = judge(stream, ours=prepared.route.send_credentials, metered=not prepared.route.public)
+        if problem is None and passage.bridged and stream.status in ERRORS:
+            problem = failure(stream)
+        if problem is not None:
             await stream.close()
             raise problem
-        whole = await self._read(stream, policy) if prepared.route.tokens_in_body else stream
-        if isinstance(whole, Stream):
-            return await self.answer(op, prepared, whole, policy)
-        return await self._answer_whole(op, prepared, outgoing, policy, stream, whole, began)
+        return stream
 
-    async def _read(self, stream: Stream, policy: UpstreamPolicy) -> Response | Stream:
+    def _draw_consequences(self, passage: Passage, fetching: Fetching, stream: Stream) -> None:
+        prepared, policy = passage.prepared, passage.policy
+        self._consequences.of_method(prepared, policy, stream)
+        if passage.beside is not None:
+            self._consequences.of_head(prepared, policy, passage.selecting, passage.beside, fetching, stream)
+
+    def _is_for_get(self, passage: Passage, stream: Stream) -> bool:
+        """Whether a POST's answer is what a GET of its target would bring, and says how long (RFC 9110 §9.3.3)."""
+        prepared, cache = passage.prepared, passage.prepared.route.cache
+        if prepared.request.method != "POST" or cache is None or stream.status != 200:
+            return False
+        url = passage.policy.url(prepared.target)
+        if not answers_get(url, stream.fields):
+            return False
+        verdict = storability(
+            "POST",
+            stream.status,
+            stream.fields,
+            cache.policy,
+            authorized="Authorization" in prepared.request.fields,
+            public=prepared.route.public,
+            now=self._clock.wall(),
+            unstored=prepared.demands is not None and prepared.demands.no_store,
+        )
+        return isinstance(verdict, Storable)
+
+    async def _conclude(
+        self, passage: Passage, stream: Stream, began: float, keeping: Fetching | None = None
+    ) -> Answer:
+        """Buffered only where it is stored, as what `keeping` brought, or where tokens go into it."""
+        route = passage.prepared.route
+        if keeping is not None and route.cache is not None:
+            whole = await self._read(stream, passage.policy, route.cache.max_body)
+        elif route.tokens_in_body:
+            whole = await self._read(stream, passage.policy, _MOST_BUFFERED)
+        else:
+            whole = stream
+        if isinstance(whole, Stream):
+            return await self.answer(passage.op, passage.prepared, whole, passage.policy)
+        return await self._answer_whole(passage, stream, whole, began, keeping)
+
+    async def _read(self, stream: Stream, policy: UpstreamPolicy, most: int) -> Response | Stream:
         try:
             async with asyncio.timeout(policy.total_timeout):
-                return await read(stream, _MOST_BUFFERED, self._buffers)
+                return await read(stream, most, self._buffers)
         except TimeoutError:
             raise Problem(Reason.upstream_read_timeout) from None
 
     async def _answer_whole(
-        self,
-        op: Operation,
-        prepared: Prepared,
-        outgoing: Outgoing,
-        policy: UpstreamPolicy,
-        stream: Stream,
-        whole: Response,
-        began: float,
+        self, passage: Passage, stream: Stream, whole: Response, began: float, keeping: Fetching | None
     ) -> Answer:
+        op, prepared = passage.op, passage.prepared
         free = not is_proven(stream, whole.body)
+        keep = keeping is not None and not free
         times = Times(began, self._clock.steady(), self._clock.wall())
-        answer = await in_stored_form(prepared, policy, outgoing, whole, times, keep=False)
+        answer = await in_stored_form(prepared, passage.policy, passage.selecting, whole, times, keep=keep)
+        if keeping is not None and keep:
+            answer.began = keeping.began
+            op.stored = self._cache.store(keeping, answer)
         charge = await self._settlement.settle(op, whole.status, free=free)
         return self._answering.stored(op, answer, answer.initial_age, charge)
 
@@ -74,7 +174,7 @@ class Passing:
         free = not stream.delimited
         try:
             fields = for_client(prepared.route, policy, stream.fields, self._clock.wall())
-            charge = await self._settlement.settle(op, stream.status, fresh=op.forced, free=free)
+            charge = await self._settlement.settle(op, stream.status, fresh=op.forced or op.demanded, free=free)
             chunks = self._watched(stream, None if free else reservation)
             answer = self._answering.stream(op, stream, chunks, fields, charge)
         except BaseException:

@@ -9,33 +9,28 @@ from typing import assert_never
 
 from multidict import CIMultiDict
 
-from gateway.admission.prepare import Intent, Prepared
+from gateway.admission.forwarding import dropped, forwarded
+from gateway.admission.options import own_fields
+from gateway.admission.prepare import Prepared
+from gateway.admission.provision import Intent
 from gateway.answering import Answering
 from gateway.answers.head import spliced_head
 from gateway.answers.splice import cut
 from gateway.cache import Cache
-from gateway.collapse import Failed, Fetched, NotKept, Outcome, Private, Unkept
+from gateway.collapse import Failed, Fetched, Flight, NotKept, Outcome, Private, Unkept
 from gateway.errors import Problem, Reason
 from gateway.fetch import Fetcher
 from gateway.lookup import Live, Lookup
 from gateway.messages import Answer, Fields, Request, Stream
-from gateway.onward import for_pass
+from gateway.onward import for_head, for_pass
 from gateway.operation import Operation
-from gateway.passing import Passing
+from gateway.parts import Parts
+from gateway.passing import Passage, Passing
 from gateway.ports import Clock
 from gateway.revalidation import Revalidation
 from gateway.rfc9111.freshness import current_age
-from gateway.rfc9111.reuse import (
-    Decision,
-    Fetch,
-    Fwd,
-    Reuse,
-    ReuseWhileRevalidating,
-    Validate,
-    decide,
-    usable_on_error,
-)
-from gateway.rfc9111.selecting import matches
+from gateway.rfc9111.reuse import Fetch, Fwd, Refuse, Reuse, ReuseWhileRevalidating, Validate
+from gateway.rfc9111.selecting import matches, select
 from gateway.rfc9111.stored import StoredResponse
 from gateway.settlement import Settlement
 from gateway.watch import Watch
@@ -63,11 +58,13 @@ class Pipeline:
         self._cache = cache
         self._collapse = fetcher.collapse
         self._fetcher = fetcher
+        self._parts = Parts(cache, clock)
+        self._heads = set[str]()
         self._settlement = settlement
         self._answering = answering
         self._watch = watch
         self._clock = clock
-        self._passing = Passing(settlement, answering, fetcher.buffers, clock)
+        self._passing = Passing(cache, settlement, answering, fetcher.buffers, clock)
         self._revalidation = Revalidation(cache, fetcher, settlement, watch)
 
     async def handle(self, request: Request) -> Answer:
@@ -77,7 +74,9 @@ class Pipeline:
         try:
             prepared = op.prepared = live.preparer.prepare(request)
             op.route = prepared.route.name
-            if prepared.route.cache is None or prepared.intent is Intent.pass_:
+            if prepared.intent is Intent.own:
+                answer = self._answering.own(op, own_fields(request, prepared.route))
+            elif prepared.route.cache is None or prepared.intent is Intent.pass_:
                 answer = await self._pass(op, prepared, live)
             else:
                 answer = await self._look_up(Lookup(op, prepared, prepared.route.cache, live))
@@ -110,36 +109,25 @@ class Pipeline:
             variants = self._cache.peek(lookup.prepared.key)
             if not variants and self._cache.has_second_tier:
                 variants = await self._cache.load(lookup.prepared.key)
-            decision = self._decide(lookup, variants)
+            decision = lookup.decide(variants, self._clock.steady())
+            if isinstance(decision, Fetch | Refuse) and lookup.goes_on_with_range:
+                decision = lookup.from_part(self._parts, decision)
             match decision:
                 case Reuse():
                     return await self._reuse(lookup, decision)
                 case ReuseWhileRevalidating():
                     # Before the charge: a request that cannot be sent on is refused free.
-                    errand = lookup.errand(decision.stored)
+                    errand = lookup.errand_of_our_own(decision.stored)
                     reused = await self._reuse(lookup, decision)
                     self._revalidation.start(errand)
                     return reused
+                case Refuse():
+                    raise Problem(Reason.only_if_cached)
                 case Validate() | Fetch():
-                    # The journal took its time: what is stored may be another thing now.
-                    if await self._settlement.reserve(lookup.op):
-                        continue
-                    outcome = await self._obtain(lookup, decision)
-                    if (answer := await self._conclude(lookup, variants, outcome)) is not None:
+                    if (answer := await self._go_on(lookup, variants, decision)) is not None:
                         return answer
                 case _:
                     assert_never(decision)
-
-    def _decide(self, lookup: Lookup, variants: Sequence[StoredResponse]) -> Decision:
-        refresh = lookup.prepared.route.refresh
-        return decide(
-            variants,
-            lookup.seen(variants),
-            lookup.cache.policy,
-            self._clock.steady(),
-            forced=lookup.op.forced,
-            cooldown=refresh.cooldown if refresh is not None else 0.0,
-        )
 
     async def _reuse(self, lookup: Lookup, reuse: Reuse | ReuseWhileRevalidating) -> Answer:
         op = lookup.op
@@ -159,26 +147,74 @@ class Pipeline:
             stored.head = spliced_head(stored.head)
             self._cache.attach(stored, splice)
 
+    async def _go_on(
+        self, lookup: Lookup, variants: Sequence[StoredResponse], decision: Validate | Fetch
+    ) -> Answer | None:
+        """Reserve, fetch or follow; None where it must decide again."""
+        op = lookup.op
+        if decision.demanded and lookup.reserved_plainly:
+            # While it waited something was stored that its directives rule out: that has its own price, and a cap.
+            await self._settlement.release(op, "demanded")
+            return None
+        op.demanded = decision.demanded or (op.demanded and op.reservation is not None)
+        # The journal took its time: what is stored may be another thing now.
+        if await self._settlement.reserve(op):
+            return None
+        if lookup.goes_on_as_head and self._joinable(lookup) is None and lookup.prepared.key not in self._heads:
+            return await self._head(lookup, variants, decision)
+        return await self._conclude(lookup, await self._obtain(lookup, decision))
+
     async def _obtain(self, lookup: Lookup, decision: Validate | Fetch) -> Outcome:
         """Join the flight that is under way, or start one."""
-        op, key = lookup.op, lookup.prepared.key
+        op = lookup.op
         op.fwd = decision.fwd
         lookup.turns += 1
-        flight = None if op.alone else self._collapse.find(key, forced=op.forced)
+        flight = self._joinable(lookup)
         op.collapsed = flight is not None
         if flight is not None:
             return await flight.follow()
-        flight = self._collapse.take_off(key, forced=op.forced, alone=op.alone)
-        self._fetcher.start(flight, lookup.errand(decision.stored if isinstance(decision, Validate) else None))
+        validating = decision.stored if isinstance(decision, Validate) else None
+        ranged, guarded = validating is None and lookup.goes_on_with_range, lookup.goes_on_guarded
+        self._watch.not_forwarded(op.route, dropped(lookup.prepared, lookup.live.snapshot))
+        key = lookup.part_key if ranged or guarded else lookup.prepared.key
+        flight = self._collapse.take_off(key, op.rank, alone=op.alone)
+        self._fetcher.start(flight, lookup.errand(validating, ranged=ranged, guarded=guarded))
         return await flight.lead()
 
-    async def _conclude(self, lookup: Lookup, variants: Sequence[StoredResponse], outcome: Outcome) -> Answer | None:
+    def _joinable(self, lookup: Lookup) -> Flight | None:
+        op, keys = lookup.op, [] if lookup.goes_on_guarded else [lookup.prepared.key]
+        if lookup.goes_on_guarded or lookup.goes_on_with_range:
+            keys.append(lookup.part_key)
+        found = (self._collapse.find(key, op.rank) for key in keys)
+        return None if op.alone else next((flight for flight in found if flight is not None), None)
+
+    async def _head(self, lookup: Lookup, variants: Sequence[StoredResponse], decision: Validate | Fetch) -> Answer:
+        """A HEAD sent on as one; what it tells of the stored GET is taken to heart (RFC 9111 §4.3.5)."""
+        op, prepared = lookup.op, lookup.prepared
+        op.fwd = decision.fwd
+        selecting = forwarded(prepared, lookup.live.snapshot)
+        beside = select(variants, selecting)
+        outgoing = for_head(prepared, selecting, op.request_id, demanded=op.demanded)
+        error = Failed(Problem(Reason.upstream_error))
+        bridged = lookup.spare(variants, self._clock.steady(), error) is not None
+        # A second one meanwhile makes it worth a GET, which all the others can wait for.
+        self._heads.add(prepared.key)
+        try:
+            return await self._passing.exchange(
+                Passage(op, prepared, outgoing, selecting, lookup.policy, lookup.upstream, beside, bridged)
+            )
+        except Problem as problem:
+            return await self._fall_back(lookup, Failed(problem))
+        finally:
+            self._heads.discard(prepared.key)
+
+    async def _conclude(self, lookup: Lookup, outcome: Outcome) -> Answer | None:
         """The answer that the outcome means for this operation; None where it must decide again."""
         match outcome:
             case Fetched():
                 return await self._deliver(lookup, outcome)
             case Failed():
-                return await self._fall_back(lookup, variants, outcome)
+                return await self._fall_back(lookup, outcome)
             case Private():
                 return await self._keep_apart(lookup, outcome)
             case _:
@@ -190,7 +226,7 @@ class Pipeline:
         if answer is None:
             op.alone = True
             return None
-        self._note(op, answer.status, outcome.reason)
+        self._note(op, 304 if outcome.validated else answer.status, outcome.reason)
         if isinstance(answer, Stream):
             return await self._passing.answer(op, lookup.prepared, answer, lookup.policy)
         return await self._answer_with(op, answer, free=outcome.unproven)
@@ -207,14 +243,16 @@ class Pipeline:
             return None
         op.stored = outcome.kept
         self._note(op, 304 if outcome.validated else stored.status, outcome.reason)
-        return await self._answer_with(op, stored)
+        own = stored if op.collapsed or outcome.own is None else outcome.own
+        return await self._answer_with(op, own)
 
-    async def _fall_back(self, lookup: Lookup, variants: Sequence[StoredResponse], outcome: Failed) -> Answer:
+    async def _fall_back(self, lookup: Lookup, outcome: Failed) -> Answer:
         """RFC 5861 §4: a stale answer where one is allowed, else what the upstream said, else the problem."""
         op = lookup.op
         op.fwd_status = outcome.problem.upstream_status
-        now = self._clock.steady()
-        spare = usable_on_error(variants, lookup.seen(variants), lookup.cache.policy, now)
+        # Looked up anew: an unsafe method may have forbidden it while the upstream failed.
+        variants = self._cache.peek(lookup.prepared.key)
+        spare = lookup.spare(variants, self._clock.steady(), outcome)
         if spare is not None:
             op.stale, op.detail, op.ttl = True, spare.detail, floor(spare.ttl)
             charge = await self._settlement.settle(op, spare.stored.status)
@@ -224,16 +262,16 @@ class Pipeline:
         return await self._answer_with(op, outcome.answer)
 
     async def _answer_with(self, op: Operation, answer: StoredResponse, *, free: bool = False) -> Answer:
-        charge = await self._settlement.settle(op, answer.status, fresh=op.forced, free=free)
+        charge = await self._settlement.settle(op, answer.status, fresh=op.forced or op.demanded, free=free)
         return self._answering.stored(op, answer, current_age(answer, self._clock.steady()), charge)
 
     async def _pass(self, op: Operation, prepared: Prepared, live: Live) -> Answer:
         """Straight through, in both directions; buffered only where tokens go into the body."""
         op.fwd = Fwd.bypass if prepared.route.cache is None else Fwd.method
         outgoing = for_pass(prepared, live.snapshot, op.request_id)
-        policy = live.snapshot.upstreams[prepared.route.upstream]
-        upstream = live.upstreams[prepared.route.upstream]
-        return await self._passing.exchange(op, prepared, outgoing, upstream, policy)
+        name = prepared.route.upstream
+        upstream, policy = live.upstreams[name], live.snapshot.upstreams[name]
+        return await self._passing.exchange(Passage(op, prepared, outgoing, outgoing.fields, policy, upstream))
 
     async def _refuse(self, op: Operation, problem: Problem) -> Answer:
         """The gateway's own answer, free: what was reserved is given back."""

@@ -27,11 +27,11 @@ class Revalidation:
     def start(self, errand: Errand) -> None:
         """Replace what `errand` validates, unless somebody does already or did."""
         key = errand.prepared.key
-        if self._collapse.find(key, forced=False) is not None or self._collapse.is_private(key):
+        if self._collapse.find(key) is not None or self._collapse.is_private(key):
             return
         if errand.validating not in self._cache.peek(key):
             return
-        flight = self._collapse.take_off(key, forced=False, alone=False)
+        flight = self._collapse.take_off(key)
         self._tasks.start(self._run(flight, errand))
 
     async def finish(self) -> None:

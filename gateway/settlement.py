@@ -33,26 +33,26 @@ class Settlement:
 
         Raises the Problem of the limit that is reached, or Problem(ledger_unavailable).
         """
-        prepared = op.prepared
-        if prepared is None or prepared.account is None or prepared.quote is None or op.reservation is not None:
+        prepared, quote = op.prepared, op.quote
+        if prepared is None or prepared.account is None or quote is None or op.reservation is not None:
             return False
-        reservation = self._meter.reserve(prepared.account, prepared.route.name, prepared.quote)
+        reservation = self._meter.reserve(prepared.account, prepared.route.name, quote)
         await self._ledger.committed()
         op.reservation = reservation
         return True
 
     async def settle(self, op: Operation, status: int, *, fresh: bool = False, free: bool = False) -> Charge | None:
-        """Charge what the answer with `status` costs; `fresh`: a force refresh's own fetch delivered it.
+        """Charge what the answer with `status` costs; `fresh`: a fetch that was asked for delivered it.
 
         A reuse that has reserved nothing is admitted and charged in one step. Raises as `reserve` does.
         """
-        prepared = op.prepared
-        if prepared is None or prepared.account is None or prepared.quote is None or prepared.route.price is None:
+        prepared, quote = op.prepared, op.quote
+        if prepared is None or prepared.account is None or quote is None or prepared.route.price is None:
             return None
-        tokens = 0 if free else owed(prepared.quote, prepared.route.price, status, fresh=fresh)
+        tokens = 0 if free else owed(quote, prepared.route.price, status, fresh=fresh)
         reservation = op.reservation
         if reservation is None:
-            charge = self._meter.charge(prepared.account, prepared.route.name, prepared.quote, charged=tokens > 0)
+            charge = self._meter.charge(prepared.account, prepared.route.name, quote, charged=tokens > 0)
         else:
             charge = self._meter.settle(reservation, tokens, op.outcome())
         op.reservation = None

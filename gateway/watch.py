@@ -15,6 +15,7 @@ from gateway.operation import Operation
 from gateway.ports import Clock
 from gateway.rfc9111.storing import Unstorable
 
+_MOST_NAMES = 32
 _ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 # The setting that would change it, for the log line that a route's first response of a kind gets.
@@ -29,6 +30,7 @@ _SETTINGS = {
     ),
     Unstorable.status.name: "cache.ttl_by_status",
     Unstorable.too_large.name: "cache.max_body",
+    Unstorable.request_no_store.name: "cache.client_directives",
 }
 
 
@@ -43,6 +45,7 @@ class Watch:
         self._prefix = secrets.token_hex(6)
         self._numbers = count(1)
         self._named: set[tuple[str, str]] = set()
+        self._withheld: dict[str, set[str]] = {}
 
     def request_id(self, fields: Fields) -> str:
         """The client's X-Request-Id where it is printable and short, else one of our own."""
@@ -98,6 +101,14 @@ class Watch:
             self._named.add((op.route, reason))
             setting = _SETTINGS.get(reason, "none")
             self._log.warning("response not stored", route=op.route, reason=reason, setting=setting)
+
+    def not_forwarded(self, route: str, names: tuple[str, ...]) -> None:
+        """Fields of a request were kept from the upstream; each name is told once a route, the first 32 of them."""
+        told = self._withheld.setdefault(route, set())
+        fresh = [name for name in names if name not in told][: _MOST_NAMES - len(told)]
+        if fresh:
+            told.update(fresh)
+            self._log.info("request fields not forwarded", route=route, fields=fresh, setting="forward")
 
 
 def _refresh_outcome(op: Operation, status: int) -> str:

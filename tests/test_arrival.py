@@ -5,15 +5,16 @@ from admission.snapshots import make_request, make_route, make_snapshot, public_
 from multidict import CIMultiDict
 from stores.samples import sample
 
+from gateway.admission.cors import UPSTREAMS, Cors
 from gateway.admission.prepare import Prepared, Preparer
 from gateway.admission.snapshot import Route, UpstreamPolicy
 from gateway.arrival import for_client, in_freshened_form, in_stored_form
-from gateway.messages import Outgoing, Response
+from gateway.messages import Response
 from gateway.rfc9111.stored import Times
 
 UPSTREAM = UpstreamPolicy("api", ("https://up.example/base", "http://spare.example:81"))
 ITEM = "/v1/products/1"
-OUTGOING = Outgoing("GET", ITEM, CIMultiDict({"Accept-Language": "de"}))
+SELECTING = CIMultiDict({"Accept-Language": "de"})
 
 
 def prepared(route: Route) -> Prepared:
@@ -22,6 +23,12 @@ def prepared(route: Route) -> Prepared:
 
 def shown(route: Route, *fields: tuple[str, str]) -> CIMultiDict[str]:
     return CIMultiDict(for_client(route, UPSTREAM, CIMultiDict(fields), 0.0))
+
+
+@pytest.mark.parametrize(("cors", "left"), [(None, UPSTREAMS), (Cors(frozenset({"*"})), set())], ids=["theirs", "ours"])
+def test_who_says_which_pages_may_call(cors: Cors | None, left: frozenset[str]) -> None:
+    fields = shown(make_route(cors=cors), *[(name, "upstream") for name in sorted(UPSTREAMS)])
+    assert {name.lower() for name in fields} - {"date"} == left
 
 
 def test_what_ends_at_the_hop_or_is_said_anew_is_left_out() -> None:
@@ -67,7 +74,7 @@ async def test_the_stored_form(keep: bool, padding: int) -> None:
     answer = await in_stored_form(
         prepared(seed_route(tokens_in_body=True)),
         UPSTREAM,
-        OUTGOING,
+        SELECTING,
         Response(200, "OK", fields, body),
         Times(100.0, 101.0, 101.0),
         keep=keep,
@@ -83,7 +90,7 @@ async def test_the_stored_form(keep: bool, padding: int) -> None:
 
 async def test_nothing_is_cut_open_where_no_tokens_go_in() -> None:
     answer = await in_stored_form(
-        prepared(seed_route()), UPSTREAM, OUTGOING, Response(200, "OK", body=b"{}"), Times(1.0, 1.0, 1.0), keep=True
+        prepared(seed_route()), UPSTREAM, SELECTING, Response(200, "OK", body=b"{}"), Times(1.0, 1.0, 1.0), keep=True
     )
     assert answer.splice is None
 
@@ -92,7 +99,7 @@ def test_a_freshened_form_carries_what_the_304_says() -> None:
     route = prepared(seed_route())
     stored = sample(head=b'ETag: "v1"\r\nX-Old: 1\r\n')
     response = Response(304, "", CIMultiDict({"ETag": '"v1"', "X-New": "2", "Location": "https://up.example/base/n"}))
-    fresh = in_freshened_form(route, UPSTREAM, OUTGOING, stored, response, Times(2000.0, 2001.0, 2001.0))
+    fresh = in_freshened_form(route, UPSTREAM, SELECTING, stored, response, Times(2000.0, 2001.0, 2001.0))
     assert (fresh.body, fresh.began, fresh.received) == (stored.body, 2000.0, 2001.0)
     for line in (b"X-Old: 1\r\n", b"X-New: 2\r\n", b"Location: /n\r\n"):
         assert line in fresh.head

@@ -12,8 +12,9 @@ from stores.samples import sample
 from structlog.testing import capture_logs
 from support.in_process import Way, way
 
+from gateway.admission.forwarding import forwarded
 from gateway.admission.snapshot import CachePolicy
-from gateway.collapse import Failed, Fetched, Flight, NotKept, Private, Unkept
+from gateway.collapse import Failed, Fetched, Flight, NotKept, Private, Rank, Unkept
 from gateway.errors import Problem, Reason
 from gateway.fetch import Errand
 from gateway.messages import Stream
@@ -35,14 +36,15 @@ async def running(tmp_path: Path) -> AsyncIterator[Way]:
 def errand(running: Way, target: str = ITEM, validating: StoredResponse | None = None) -> Errand:
     live = running.live
     prepared = live.preparer.prepare(make_request(target))
-    outgoing = for_lookup(prepared, live.snapshot, "id", validating)
+    selecting = forwarded(prepared, live.snapshot)
+    outgoing = for_lookup(prepared, selecting, "id", validating=validating)
     policy = live.snapshot.upstreams["api"]
     assert prepared.route.cache is not None
-    return Errand(prepared, prepared.route.cache, outgoing, policy, running.upstream, validating)
+    return Errand(prepared, prepared.route.cache, outgoing, selecting, policy, running.upstream, validating)
 
 
 def off(running: Way, doing: Errand) -> Flight:
-    flight = running.collapse.take_off(doing.prepared.key, forced=doing.forced, alone=False)
+    flight = running.collapse.take_off(doing.prepared.key, Rank.forced if doing.forced else Rank.ordinary)
     running.fetcher.start(flight, doing)
     return flight
 
@@ -97,7 +99,7 @@ async def test_failures(running: Way, error: Exception, reason: Reason, begun: b
     outcome = await off(running, errand(running)).lead()
     assert isinstance(outcome, Failed)
     assert outcome.problem.reason is reason
-    assert running.collapse.find(errand(running).prepared.key, forced=False) is None
+    assert running.collapse.find(errand(running).prepared.key) is None
 
 
 async def test_a_bug_is_logged(running: Way) -> None:
@@ -123,14 +125,26 @@ async def test_a_304_without_a_condition_of_ours_is_personal(running: Way) -> No
     assert outcome.reason is Unstorable.not_modified
 
 
-@pytest.mark.parametrize(("etag", "kept"), [('"v1"', True), ('"v2"', False)])
-async def test_a_304_freshens_only_what_it_speaks_of(running: Way, etag: str, kept: bool) -> None:
+@pytest.mark.parametrize(("etag", "calls"), [('"v1"', 1), ('"v2"', 2)])
+async def test_a_304_freshens_only_what_it_speaks_of(running: Way, etag: str, calls: int) -> None:
     doing = errand(running)
     stored = sample(doing.prepared.key, head=b'ETag: "v1"\r\n')
     running.upstream.then(status=304, fields={"ETag": etag})
     outcome = await off(running, errand(running, validating=stored)).lead()
-    assert isinstance(outcome, Fetched) is kept
-    assert running.cache.stored_responses == kept
+    assert isinstance(outcome, Fetched)
+    assert (outcome.validated, running.calls) == (calls == 1, calls)
+
+
+@pytest.mark.parametrize(("said", "kind"), [("no-store", Private), ("private", Private), ("max-age=9", Fetched)])
+async def test_a_304_may_forbid_what_it_confirms(running: Way, said: str, kind: type[Fetched | Private]) -> None:
+    running.upstream.then(b"{}", fields=JSON | {"ETag": '"1"'})
+    await off(running, errand(running)).lead()
+    key = errand(running).prepared.key
+    (stored,) = running.cache.peek(key)
+    running.upstream.then(status=304, fields={"Cache-Control": said})
+    outcome = await off(running, errand(running, validating=stored)).lead()
+    assert isinstance(outcome, kind)
+    assert len(running.cache.peek(key)) == (kind is Fetched)
 
 
 @pytest.mark.parametrize(
@@ -171,3 +185,30 @@ async def test_finish_waits_for_every_errand(running: Way) -> None:
     gate.set()
     await finishing
     assert isinstance(await flight.lead(), Fetched)
+
+
+async def test_a_304_does_not_bring_back_what_was_replaced_meanwhile(running: Way) -> None:
+    """A refresh came between deciding to validate and sending that; the upstream's cache still knew the old one."""
+    running.upstream.then(b"old", fields=JSON | {"ETag": '"1"'})
+    await off(running, errand(running)).lead()
+    (old,) = running.cache.peek(errand(running).prepared.key)
+    running.clock.advance(1)
+    running.upstream.then(b"new", fields=JSON | {"ETag": '"2"'})
+    await off(running, errand(running, f"{ITEM}?force_refresh=1")).lead()
+    running.clock.advance(1)
+    running.upstream.then(status=304, fields={"ETag": '"1"'})
+    outcome = await off(running, errand(running, validating=old)).lead()
+    assert isinstance(outcome, Fetched)
+    assert (outcome.kept, outcome.reason) == (False, Unkept.outdated)
+    assert [stored.body for stored in running.cache.peek(old.key)] == [b"new"]
+
+
+async def test_a_304_that_ends_varying_supersedes_the_variant(running: Way) -> None:
+    """It was validated for ever: the variant with Vary was still preferred."""
+    running.upstream.then(b"{}", fields=JSON | {"ETag": '"1"', "Vary": "Accept"})
+    await off(running, errand(running)).lead()
+    key = errand(running).prepared.key
+    (old,) = running.cache.peek(key)
+    running.upstream.then(status=304, fields={"ETag": '"1"', "Vary": ""})
+    await off(running, errand(running, validating=old)).lead()
+    assert [stored.selecting for stored in running.cache.peek(key)] == [()]

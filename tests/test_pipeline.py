@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from admission.snapshots import REFRESH, make_request, public_route, seed_route
+from admission.snapshots import REFRESH, public_route, seed_route
 from aiocache import SimpleMemoryCache
-from support.in_process import ALPHA, GRANT, Way, way
+from support.in_process import GRANT, Way, way
 
+from gateway.admission.prepare import group
 from gateway.admission.snapshot import CachePolicy, RefreshPolicy, Route
 from gateway.errors import Problem, Reason
-from gateway.meter import Reservation
 from gateway.rfc9111.stored import Policy
 from gateway.stores.second import AiocacheTier
 
@@ -87,13 +87,15 @@ async def test_a_304_freshens_what_is_stored(seed: Way) -> None:
     assert (await seed.ask(ITEM)).cache.hit
 
 
-async def test_a_304_that_speaks_of_something_else_is_invalid_and_free(seed: Way) -> None:
+async def test_a_304_that_speaks_of_something_else_makes_a_whole_fetch(seed: Way) -> None:
     seed.upstream.then(b"{}", fields=JSON | {"ETag": '"1"'})
     seed.upstream.then(status=304, fields={"ETag": '"2"'})
+    seed.upstream.then(b'{"v":2}', fields=JSON | {"ETag": '"2"'})
     await seed.ask(ITEM)
     seed.clock.advance(61)
-    refused = await seed.ask(ITEM)
-    assert (refused.status, seed.balance.charged) == (502, 1)
+    whole = await seed.ask(ITEM)
+    assert (whole.status, whole.body, whole.tokens[0]) == (200, b'{"v":2}', 1)
+    assert "If-None-Match" not in seed.upstream.sent[2].fields
 
 
 async def test_after_a_failure_a_stale_answer_costs_base_and_options_only(lenient: Way) -> None:
@@ -118,61 +120,6 @@ async def test_a_failure_is_told_to_all_who_waited_and_free(seed: Way, reason: R
     assert (seed.balance.charged, seed.calls) == (0, 1)
 
 
-async def test_followers_share_the_leaders_fetch_and_pay_for_themselves(seed: Way) -> None:
-    gate = asyncio.Event()
-    seed.upstream.then(b"{}", before=(gate,), fields=JSON)
-    asking = [seed.asking(FORCED) for _ in range(10)]
-    await seed.upstream.arrived()
-    gate.set()
-    got = await asyncio.gather(*asking)
-    assert sum(answer.cache.collapsed for answer in got) == 9
-    assert {answer.tokens[0] for answer in got} == {4}
-    assert (seed.calls, len({answer.tokens[1] for answer in got})) == (1, 10)
-
-
-async def test_a_stopped_leader_changes_nothing_for_its_followers(seed: Way) -> None:
-    gate = asyncio.Event()
-    seed.upstream.then(b"{}", before=(gate,), fields=JSON)
-    leader, follower = seed.asking(ITEM), seed.asking(ITEM)
-    await seed.upstream.arrived()
-    leader.cancel()
-    gate.set()
-    assert (await follower).status == 200
-    assert leader.cancelled()
-    seed.meter.release(_reservation_of(seed), "stopped")
-    await seed.ledger.committed()
-
-
-async def test_a_stopped_leaders_stream_is_closed(seed: Way) -> None:
-    gate = asyncio.Event()
-    seed.upstream.then(b"x" * 2000, before=(gate,), declared=True)
-    leader = seed.asking(ITEM)
-    await seed.upstream.arrived()
-    leader.cancel()
-    gate.set()
-    await seed.settled()
-    assert (seed.upstream.open, leader.cancelled()) == (0, True)
-    seed.meter.release(_reservation_of(seed), "stopped")
-    await seed.ledger.committed()
-
-
-async def test_followers_of_a_private_answer_part_at_its_head(seed: Way) -> None:
-    head, body = asyncio.Event(), asyncio.Event()
-    private = JSON | {"Cache-Control": "no-store"}
-    seed.upstream.then(b"{}", body, before=(head,), fields=private)
-    for _ in range(4):
-        seed.upstream.then(b"{}", fields=private)
-    leader, *followers = [seed.asking(ITEM) for _ in range(5)]
-    await seed.upstream.arrived()
-    head.set()
-    assert {got.cache.fwd for got in await asyncio.gather(*followers)} == {"uri-miss"}
-    assert not leader.done()
-    body.set()
-    assert (await leader).cache.detail == "the response says no-store"
-    assert (seed.calls, seed.balance.charged) == (5, 5)
-    assert seed.collapse.is_private(seed.live.preparer.prepare(make_request(ITEM)).key)
-
-
 async def test_an_answer_too_large_to_store_streams(seed: Way) -> None:
     seed.upstream.then(b"x" * 600, b"y" * 600)
     got = await seed.ask(ITEM)
@@ -186,18 +133,6 @@ async def test_a_refresh_that_streams_outdates_what_is_stored(seed: Way) -> None
     seed.upstream.then(b"x" * 2000, declared=True)
     assert (await seed.ask(FORCED)).tokens[0] == 4
     assert (await seed.ask(ITEM)).cache.fwd == "stale"
-
-
-async def test_a_follower_whose_language_differs_goes_on_alone(seed: Way, tmp_path: Path) -> None:
-    gate = asyncio.Event()
-    vary = JSON | {"Vary": "Accept-Language"}
-    seed.upstream.then(b'"de"', before=(gate,), fields=vary)
-    seed.upstream.then(b'"fr"', fields=vary)
-    german, french = (seed.asking(ITEM, fields={"Accept-Language": language}) for language in ("de", "fr"))
-    await seed.upstream.arrived()
-    gate.set()
-    assert [(await german).body, (await french).body] == [b'"de"', b'"fr"']
-    assert (await seed.ask(ITEM, fields={"Accept-Language": "fr"})).cache.hit
 
 
 async def test_an_answer_outdated_while_it_was_fetched_is_fetched_again(seed: Way) -> None:
@@ -236,64 +171,9 @@ async def test_one_that_is_outdated_again_and_again_is_answered_in_the_end(seed:
     slow = seed.asking(ITEM)
     for number, gate in enumerate(gates, 1):
         await seed.upstream.arrived(number)
-        for fetching in seed.cache._in_flight.values():
-            for one in fetching:
-                one.outdated = True
+        seed.cache.invalidate((group("api", ITEM),))
         gate.set()
     assert (await slow).cache.detail == "a refresh outdated the response while it was fetched"
-
-
-async def test_nothing_is_fetched_that_the_journal_has_not_reserved(seed: Way) -> None:
-    with seed.journal_failing():
-        refused = await seed.ask(ITEM)
-    assert (refused.status, seed.calls, seed.balance.charged) == (503, 0, 0)
-    assert (await seed.ask(ITEM)).status == 200
-
-
-async def test_a_hit_the_journal_does_not_take_is_refused(seed: Way) -> None:
-    await seed.ask(ITEM)
-    with seed.journal_failing():
-        refused = await seed.ask(ITEM)
-    assert (refused.status, seed.balance.charged) == (503, 1)
-
-
-async def test_a_settlement_the_journal_does_not_take_is_given_back_later(seed: Way) -> None:
-    gate = asyncio.Event()
-    seed.upstream.then(b"{}", before=(gate,), fields=JSON)
-    asking = seed.asking(ITEM)
-    await seed.upstream.arrived()
-    with seed.journal_failing():
-        gate.set()
-        assert (await asking).status == 503
-        assert seed.balance.reserved == 1
-    await seed.settled()
-    assert (seed.balance.reserved, seed.balance.charged) == (0, 0)
-
-
-async def test_a_release_the_journal_does_not_take_is_a_503_of_the_operations_own(seed: Way) -> None:
-    """It left the pipeline as an exception, and its answer lost request id and route."""
-    gate = asyncio.Event()
-    seed.upstream.then(before=(gate, Problem(Reason.upstream_refused)))
-    asking = seed.asking(ITEM, fields={"X-Request-Id": "mine"})
-    await seed.upstream.arrived()
-    with seed.journal_failing():
-        gate.set()
-        got = await asking
-    assert (got.status, got.fields["X-Request-Id"]) == (503, "mine")
-
-
-async def test_a_bug_in_a_fetch_is_a_500_and_free(seed: Way) -> None:
-    seed.upstream.then(before=(ZeroDivisionError(),))
-    assert ((await seed.ask(ITEM)).status, seed.balance.charged) == (500, 0)
-    assert (await seed.ask(ITEM)).status == 200
-
-
-async def test_a_bug_on_the_way_is_a_500_and_free(seed: Way, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(*given: object, **named: object) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(seed.collapse, "find", failing)
-    assert ((await seed.ask(ITEM)).status, seed.balance.charged) == (500, 0)
 
 
 async def test_a_body_that_drips_ends_at_the_total_timeout(tmp_path: Path) -> None:
@@ -354,14 +234,8 @@ async def test_what_could_not_be_read_gets_a_problem_and_ends_its_connection(see
     assert (answer.status, answer.last, answer.chunks) == (400, True, None)
 
 
-def _reservation_of(running: Way) -> Reservation:
-    """The one reservation that a stopped operation left open."""
-    (reserve,) = running.ledger.accounts.open.values()
-    return Reservation(ALPHA, reserve)
-
-
 @pytest.mark.parametrize("name", ["X-Request-Id", "Via", "If-None-Match"])
-async def test_a_vary_on_what_the_gateway_itself_adds_is_one_fetch_a_request(seed: Way, name: str) -> None:
+async def test_a_vary_on_what_the_gateway_itself_adds_tells_no_requests_apart(seed: Way, name: str) -> None:
     seed.upstream.then(b"{}", fields=JSON | {"ETag": '"1"'})
     for _ in range(3):
         seed.upstream.then(b"{}", fields=JSON | {"Vary": name})
@@ -369,7 +243,7 @@ async def test_a_vary_on_what_the_gateway_itself_adds_is_one_fetch_a_request(see
     seed.clock.advance(61)
     answers = [await seed.ask(ITEM) for _ in range(2)]
     assert [(got.status, got.tokens[0]) for got in answers] == [(200, 1)] * 2
-    assert seed.calls == 3
+    assert (seed.calls, answers[1].cache.hit) == (2, True)
 
 
 async def test_a_stale_hit_whose_request_cannot_be_sent_on_is_refused_free(tmp_path: Path) -> None:

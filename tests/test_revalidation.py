@@ -102,3 +102,15 @@ async def test_a_caller_without_tokens_starts_no_background_fetch(lenient: Way) 
     refused = await lenient.ask(ITEM)
     await lenient.settled()
     assert (refused.status, refused.cache.hit, lenient.calls) == (429, False, 1)
+
+
+@pytest.mark.parametrize("status", [200, 304])
+async def test_no_store_is_not_said_of_the_background_fetch(lenient: Way, status: int) -> None:
+    validator = {"ETag": '"1"'}
+    lenient.upstream.then(b"{}", fields=JSON | validator)
+    await lenient.ask(ITEM)
+    lenient.clock.advance(70)
+    lenient.upstream.then(b"{}" if status == 200 else b"", status=status, fields=JSON | validator)
+    assert (await lenient.ask(ITEM, fields={"Cache-Control": "no-store"})).cache.ttl == -10
+    await lenient.settled()
+    assert (await lenient.ask(ITEM)).cache.ttl == 60

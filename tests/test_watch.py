@@ -104,6 +104,23 @@ def test_the_first_response_of_a_kind_not_stored_names_the_setting() -> None:
     assert seen.shows('gateway_not_stored_total{reason="no_store",route="product"} 2.0')
 
 
+def test_what_is_not_forwarded_is_named_once_a_route() -> None:
+    watch = Seen().watch
+    with capture_logs() as logged:
+        for route, names in [("a", ("x", "y")), ("a", ("y", "z")), ("a", ("x",)), ("a", ()), ("b", ("x",))]:
+            watch.not_forwarded(route, names)
+    assert [(line["route"], line["fields"]) for line in logged] == [("a", ["x", "y"]), ("a", ["z"]), ("b", ["x"])]
+    assert {line["setting"] for line in logged} == {"forward"}
+
+
+def test_not_more_than_32_names_a_route_are_told() -> None:
+    watch = Seen().watch
+    with capture_logs() as logged:
+        for batch in range(4):
+            watch.not_forwarded("a", tuple([f"x-{batch}-{number}" for number in range(20)]))
+    assert [len(line["fields"]) for line in logged] == [20, 12]
+
+
 def test_a_bug_is_logged_with_its_traceback() -> None:
     seen, error = Seen(), ZeroDivisionError()
     with capture_logs() as logged:
