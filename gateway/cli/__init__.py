@@ -4,17 +4,19 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from gateway import __version__
+from gateway.cli import explain as explaining
 from gateway.config.compile import warnings
 from gateway.config.errors import ConfigInvalid
 from gateway.config.load import load, single
 from gateway.config.schema import schema_json
 from gateway.demo import run as demonstration
 from gateway.errors import BadStart
+from gateway.explaining.explanation import Explanation
 from gateway.serving import serve as serve_forever
 
 app = typer.Typer(
@@ -56,6 +58,24 @@ def check(config: ConfigFile = _DEFAULT) -> None:
 
 
 @app.command()
+def explain(
+    method: Annotated[str, typer.Argument(help="GET, say.")],
+    url: Annotated[str, typer.Argument(help="A path, or a URL whose host counts.")],
+    field: Annotated[
+        list[str] | None, typer.Option("--header", "-H", metavar="'Name: value'", help="A field of the request.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="ID", help="As this account (its id in `keys`), whatever key the fields hold.")
+    ] = None,
+    form: Annotated[Literal["text", "json"], typer.Option("--format")] = "text",
+    config: ConfigFile = _DEFAULT,
+) -> None:
+    """Say what would become of a request, without sending it: route, price, cache key, fields. A refusal is an answer
+    too, and exits with 0."""
+    _end_with(lambda: _explain(explaining.explained(load(config), method, url, field or (), key), form))
+
+
+@app.command()
 def schema() -> None:
     """Print the config's JSON Schema."""
     typer.echo(json.dumps(schema_json(), indent=2))
@@ -76,6 +96,11 @@ def _check(config: Path) -> int:
     for warning in warnings(load(config)):
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"{config} is valid")
+    return 0
+
+
+def _explain(explanation: Explanation, form: str) -> int:
+    typer.echo(explaining.as_json(explanation) if form == "json" else explaining.as_text(explanation))
     return 0
 
 

@@ -1,0 +1,147 @@
+"""Each question of a request's way, answered as the gateway answers it."""
+
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from math import inf
+
+from gateway.admission.forwarding import forwarded
+from gateway.admission.options import own_fields
+from gateway.admission.prepare import Prepared, Preparer
+from gateway.admission.provision import Intent
+from gateway.admission.routes import mismatch
+from gateway.admission.snapshot import Account, Route, Snapshot
+from gateway.errors import Problem, Reason
+from gateway.explaining.explanation import Caching, Caller, Directives, Explanation, PassedOver, Quoted, Refusal
+from gateway.explaining.fields import HIDDEN, masked, onward, secret_fields
+from gateway.lookup import Live, Lookup
+from gateway.messages import Outgoing, Request
+from gateway.onward import for_head, for_lookup, for_pass
+from gateway.operation import Operation
+from gateway.rfc9111.demands import demands
+from gateway.rfc9111.reuse import Decision, Fetch, Refuse
+
+_UNROUTED = frozenset({Reason.no_route, Reason.method_not_allowed})
+
+
+def explain(preparer: Preparer, request: Request, account: Account | None = None) -> Explanation:
+    """What would become of `request` while nothing is stored for it; with an `account`, as that one's."""
+    host, target = request.fields.get("Host", ""), masked(request.target, preparer.snapshot)
+    explained = Explanation(request.method, host, target, *_routed(preparer, request))
+    try:
+        prepared = preparer.prepare(request, account)
+        return _explained(explained, preparer, request, prepared)
+    except Problem as problem:
+        reason = problem.reason
+        refusal = Refusal(reason.status, reason.name, reason.title, problem.detail, problem.fields)
+        return replace(explained, refusal=refusal)
+
+
+def _routed(preparer: Preparer, request: Request) -> tuple[tuple[PassedOver, ...], str | None]:
+    """The routes that do not take the request, and the one that does, as far as it comes to that."""
+    try:
+        host, target = preparer.asked(request)
+    except Problem:
+        return (), None
+    routes = preparer.snapshot.routes
+    try:
+        place = preparer.taken(request, host, target.path).place
+    except Problem as problem:
+        place = len(routes) if problem.reason in _UNROUTED else 0
+        return _passed_over(routes[:place], host, target.path), None
+    return _passed_over(routes[:place], host, target.path), routes[place].name
+
+
+def _passed_over(routes: Iterable[Route], host: str, path: str) -> tuple[PassedOver, ...]:
+    return tuple([PassedOver(route.name, mismatch(route, host, path).value) for route in routes])
+
+
+def _explained(explained: Explanation, preparer: Preparer, request: Request, prepared: Prepared) -> Explanation:
+    route, account, snapshot = prepared.route, prepared.account, preparer.snapshot
+    explained = replace(
+        explained,
+        caller=None if account is None else _caller(account),
+        intent=prepared.intent.name.rstrip("_"),
+    )
+    if prepared.intent is Intent.own:
+        return replace(explained, own=own_fields(request, route))
+    lookup = _lookup(preparer, prepared)
+    decision = lookup.decide((), 0.0) if lookup is not None else None
+    outgoing = _outgoing(prepared, snapshot, lookup, demanded=isinstance(decision, Fetch) and decision.demanded)
+    return replace(
+        explained,
+        caching=_caching(lookup, snapshot, decision) if lookup is not None else None,
+        quote=_quote(prepared),
+        directives=_directives(prepared),
+        answered_here=_answered_here(prepared),
+        onward=onward(request, prepared, snapshot, outgoing),
+    )
+
+
+def _caller(account: Account) -> Caller:
+    return Caller(account.id, account.organization, account.plan.name, account.holder)
+
+
+def _lookup(preparer: Preparer, prepared: Prepared) -> Lookup | None:
+    """What asks the cache, where the request does."""
+    cache = prepared.route.cache
+    if cache is None or prepared.intent is Intent.pass_:
+        return None
+    op = Operation(prepared.request, "", 0.0, prepared)
+    return Lookup(op, prepared, cache, Live(preparer.snapshot, preparer, {}))
+
+
+def _outgoing(prepared: Prepared, snapshot: Snapshot, lookup: Lookup | None, *, demanded: bool) -> Outgoing:
+    request_id = prepared.request.fields.get("X-Request-Id", "")
+    if lookup is None:
+        return for_pass(prepared, snapshot, request_id)
+    selecting = forwarded(prepared, snapshot)
+    if lookup.goes_on_as_head:
+        return for_head(prepared, selecting, request_id, demanded=demanded)
+    return for_lookup(prepared, selecting, request_id, ranged=lookup.goes_on_with_range, demanded=demanded)
+
+
+def _caching(lookup: Lookup, snapshot: Snapshot, decision: Decision | None) -> Caching:
+    prepared = lookup.prepared
+    upstream, scope, keyed, *lines = prepared.key.split("\n")
+    hidden = secret_fields(snapshot)
+    shown = [
+        f"{name}:{HIDDEN if name in hidden else value}" for name, _, value in [line.partition(":") for line in lines]
+    ]
+    forced = isinstance(decision, Fetch) and decision.demanded and prepared.demanded_quote is not None
+    return Caching(
+        share="public" if prepared.account is None else lookup.cache.share.value,
+        key=(upstream, scope, masked(keyed, snapshot), *shown),
+        outdates=prepared.tags or (prepared.path,),
+        missing="only_if_cached" if isinstance(decision, Refuse) else "forced fetch" if forced else "fetch",
+    )
+
+
+def _quote(prepared: Prepared) -> Quoted | None:
+    quote, demanded = prepared.quote, prepared.demanded_quote
+    if quote is None:
+        return None
+    forced = demanded is not None and prepared.intent is Intent.lookup
+    return Quoted(quote.lines, quote.total, demanded.total if demanded is not None and forced else None)
+
+
+def _directives(prepared: Prepared) -> Directives | None:
+    asked, cache = demands(prepared.request.fields), prepared.route.cache
+    if asked is None:
+        return None
+    named = [(item.name.replace("_", "-"), getattr(asked, item.name)) for item in fields(asked)]
+    # By identity: a max-age of 0 is a demand.
+    said = [
+        (name, None if value is True or value == inf else value)
+        for name, value in named
+        if value is not None and value is not False
+    ]
+    heeds = cache.client_directives.value if cache is not None and prepared.intent is not Intent.pass_ else "pass"
+    return Directives(tuple(said), heeds)
+
+
+def _answered_here(prepared: Prepared) -> tuple[str, ...]:
+    if not prepared.conditional:
+        return ()
+    given = prepared.request.fields
+    ranges = ("Range", "If-Range") if prepared.ranged else ()
+    return tuple([name for name in ("If-None-Match", "If-Modified-Since", *ranges) if name in given])

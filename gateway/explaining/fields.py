@@ -1,0 +1,73 @@
+"""The fields that would go on and those that would stay behind, with nothing shown that may be secret."""
+
+from collections.abc import Iterable, Iterator
+from urllib.parse import unquote
+
+from gateway.admission.forwarding import left_out
+from gateway.admission.keys import credential_fields, credential_parameters
+from gateway.admission.prepare import Prepared
+from gateway.admission.provision import Intent
+from gateway.admission.snapshot import Snapshot
+from gateway.admission.target import component
+from gateway.explaining.explanation import Onward, Sent
+from gateway.messages import Fields, Outgoing, Request
+
+HIDDEN = "..."
+"""Stands for a secret, or what may be one."""
+
+
+def onward(request: Request, prepared: Prepared, snapshot: Snapshot, outgoing: Outgoing) -> Onward:
+    """What the upstream gets of `request`, which is `outgoing`, and what stays behind."""
+    sent = tuple(_sent(prepared, snapshot, outgoing))
+    going = {field.name.lower() for field in sent if field.source == "client"}
+    names = {name.lower(): name for name in request.fields}
+    left = [(name, left_out(lower, prepared, snapshot).value) for lower, name in names.items() if lower not in going]
+    return Onward(
+        upstream=prepared.route.upstream,
+        method=outgoing.method,
+        url=masked(snapshot.upstreams[prepared.route.upstream].url(outgoing.target), snapshot, prepared),
+        fields=sent,
+        left_out=tuple(left),
+    )
+
+
+def _sent(prepared: Prepared, snapshot: Snapshot, outgoing: Outgoing) -> Iterator[Sent]:
+    route, given, secret = prepared.route, prepared.request.fields, secret_fields(snapshot)
+    sources = dict.fromkeys(
+        _names(snapshot.upstreams[route.upstream].headers if route.send_credentials else ()), "upstream"
+    )
+    if prepared.intent is Intent.force_refresh and route.refresh is not None:
+        sources |= dict.fromkeys(_names(route.refresh.upstream_headers), "refresh.upstream")
+    for name, value in outgoing.fields.items():
+        lower = name.lower()
+        source = sources.get(lower) or ("client" if _is_clients(lower, value, given) else "gateway")
+        yield Sent(name, value if source == "client" and lower not in secret else None, source)
+
+
+def _names(lines: Iterable[tuple[str, str]]) -> list[str]:
+    return [name.lower() for name, _ in lines]
+
+
+def _is_clients(name: str, value: str, given: Fields) -> bool:
+    """Whether the value is the client's; Via is, with the gateway's own behind it."""
+    values = given.getall(name, ())
+    return value in values or (name == "via" and bool(values) and value.startswith(", ".join(values)))
+
+
+def secret_fields(snapshot: Snapshot) -> frozenset[str]:
+    """Lower-case names of the fields whose values are not shown."""
+    return credential_fields(snapshot) | {"cookie"}
+
+
+def masked(target: str, snapshot: Snapshot, prepared: Prepared | None = None) -> str:
+    """A target without the values of parameters that may be secret: API keys, and what a forced fetch adds."""
+    path, mark, query = target.partition("?")
+    refresh = prepared.route.refresh if prepared is not None else None
+    added = [component(name) for name, _ in refresh.upstream_query] if refresh is not None else []
+    hidden = credential_parameters(snapshot).union(added)
+    return path + mark + "&".join([_hidden(pair, hidden) for pair in query.split("&")])
+
+
+def _hidden(pair: str, names: frozenset[str]) -> str:
+    name, equals, _ = pair.partition("=")
+    return f"{name}={HIDDEN}" if equals and component(unquote(name)) in names else pair
