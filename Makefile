@@ -5,7 +5,7 @@ UPSTREAM_PORT ?= 8081
 COVERAGE ?= 90
 BIN := .venv/bin
 
-.PHONY: help install dev run test quick lint bench clean
+.PHONY: help install dev run test pure quick lint docs bench clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -26,12 +26,20 @@ lint: dev ## format check, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## every check, all tests, coverage
+test: lint pure ## every check, all tests, coverage
 	@scripts/test-tools.sh
 	$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE)
 
+pure: dev ## the pure packages: every branch covered by their own tests
+	COVERAGE_FILE=.coverage.pure $(BIN)/pytest -n auto tests/admission tests/answers tests/rfc9111 \
+		--cov=gateway.admission --cov=gateway.answers --cov=gateway.rfc9111 --cov-branch \
+		--cov-report=term-missing:skip-covered --cov-fail-under=100
+
 quick: lint ## the inner loop: checks and the tests that are not slow
 	$(BIN)/pytest -n auto -m "not slow"
+
+docs: dev ## docs/config.md, the config reference, from the schema
+	$(BIN)/python scripts/config_reference.py
 
 bench: dev ## metered hits a second beside a bare aiohttp server (needs wrk)
 	@scripts/bench-tools.sh
