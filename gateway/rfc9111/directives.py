@@ -93,7 +93,7 @@ def unqualified(found: Directives, name: str) -> bool:
 
 def withheld(found: Directives) -> frozenset[str]:
     """Lower-case names of the fields that qualified directives keep out of a shared cache."""
-    return frozenset[str]().union(*(field_names(found.get(name)) for name in QUALIFIABLE))
+    return frozenset[str]().union(*(field_names(found[name]) for name in QUALIFIABLE if name in found))
 
 
 def delta_seconds(argument: str | None) -> float | None:

@@ -1,6 +1,8 @@
 """Targeted fields (RFC 9213): Cache-Control for one class of caches, written as a Dictionary (RFC 9651 §3.2)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import cast
 
 import http_sf
@@ -15,6 +17,7 @@ _UNREADABLE = ""
 
 # Reading takes some 4 ms for each KiB. What is left unread may say no-store.
 _LONGEST = 4096
+_REMEMBERED = 512
 
 
 def in_force(fields: Fields) -> tuple[Directives, bool]:
@@ -23,10 +26,21 @@ def in_force(fields: Fields) -> tuple[Directives, bool]:
     They are those of the first targeted field that is valid and not empty, which bars Cache-Control and Expires alike
     (§2.2); without one, those of Cache-Control.
     """
-    for name in TARGET_LIST:
-        if found := _targeted(fields.getall(name, ())):
+    lines = tuple([tuple(fields.getall(name, ())) for name in (*TARGET_LIST, "Cache-Control")])
+    short = sum(map(len, chain.from_iterable(lines))) <= _REMEMBERED
+    return _remembered(lines) if short else _in_force(lines)
+
+
+def _in_force(lines: Sequence[Sequence[str]]) -> tuple[Directives, bool]:
+    *targeted, cache_control = lines
+    for written in targeted:
+        if found := _targeted(written):
             return _as_written(found), False
-    return directives(fields.getall("Cache-Control", ())), True
+    return directives(cache_control), True
+
+
+# Each response is asked several times on its way, and origins say few different things.
+_remembered = lru_cache(maxsize=256)(_in_force)
 
 
 def _targeted(lines: Iterable[str]) -> dict[str, object]:
