@@ -5,11 +5,11 @@ UPSTREAM_PORT ?= 8081
 COVERAGE ?= 90
 BIN := .venv/bin
 
-.PHONY: help install dev run test pure quick lint docs bench clean
+.PHONY: help install dev run test pure quick lint docs bench bench-quick clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
 install: ## .venv with the gateway command
 	@scripts/bootstrap.sh
@@ -41,9 +41,13 @@ quick: lint ## the inner loop: checks and the tests that are not slow
 docs: dev ## docs/config.md, the config reference, from the schema
 	$(BIN)/python scripts/config_reference.py
 
-bench: dev ## metered hits a second beside a bare aiohttp server (needs wrk)
+bench: dev ## everything beside nginx + Lua, nginx, HAProxy, Varnish, aiohttp: under 10 minutes (PARTS="hits herd" for some)
 	@scripts/bench-tools.sh
-	$(BIN)/python bench/hits.py
+	$(BIN)/python -m bench $(PARTS)
+
+bench-quick: dev ## the same in short: under 90 seconds
+	@scripts/bench-tools.sh
+	$(BIN)/python -m bench --quick $(PARTS)
 
 clean: ## what the commands above made, except the demo's store
 	rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist *.egg-info

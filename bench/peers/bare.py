@@ -1,4 +1,4 @@
-"""What the gateway's full lane is compared with: aiohttp's low-level server and a ready answer, nothing else."""
+"""aiohttp's low-level server and a ready answer, nothing else: `python bare.py PORT`, the body on standard input."""
 
 import asyncio
 import sys
