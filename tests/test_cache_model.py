@@ -21,6 +21,8 @@ from gateway.messages import Outgoing, Stream
 from gateway.rfc9111.stored import Policy
 from gateway.stores.second import AiocacheTier
 
+pytestmark = pytest.mark.slow
+
 SIZE = 20
 TARGETS = ("/v1/products/1", "/v1/products/1?x=1")
 TURNS = 5

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).resolve().parent
 PAGE = (TESTS.parent / "docs" / "http.md").read_text()
 FOLDERS = ("conformance", "rfc9111")

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 from conformance.exchange import Field, Scene
@@ -33,6 +34,13 @@ LIMITS: Config = {
 }
 
 _numbers = count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Some two thousand exchanges with a real gateway: not for the inner loop."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

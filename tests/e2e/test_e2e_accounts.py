@@ -10,6 +10,8 @@ from support.config import KEY, OTHER_KEY, KeyRing, config, key_field, plan, pro
 from support.gateway import RunningGateway, StartGateway
 from support.upstream import ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
 RING = KeyRing(120, "pro")
 PRODUCT = "/v1/products"
 FULL = "include_offers=true&include_reviews=true"

@@ -12,6 +12,8 @@ from support.gateway import RunningGateway, StartGateway
 from support.scripts import answer
 from support.upstream import ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
 CLAIMS = {
     "Forwarded": "for=192.0.2.1",
     "X-Forwarded-For": "192.0.2.1",

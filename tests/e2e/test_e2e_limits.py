@@ -11,6 +11,8 @@ from support.scripts import Endless, Gate, answer, head
 from support.upstream import ScriptedUpstream
 from support.wire import Connection
 
+pytestmark = pytest.mark.slow
+
 AUTHORIZED = f"Authorization: Bearer {KEY}"
 
 

@@ -15,6 +15,8 @@ from support.scripts import answer, head
 from support.upstream import ScriptedUpstream
 from support.wire import Connection, values
 
+pytestmark = pytest.mark.slow
+
 AUTHORIZED = f"Authorization: Bearer {KEY}"
 MIB = 1 << 20
 

@@ -14,6 +14,8 @@ from support.scripts import End, Endless, Gate, Received, head
 from support.upstream import ScriptedUpstream
 from support.wire import Connection, exchange, values
 
+pytestmark = pytest.mark.slow
+
 AUTHORIZED = f"Authorization: Bearer {KEY}"
 MIB = 1 << 20
 
