@@ -245,3 +245,14 @@ async def test_a_herd_of_heads_makes_one_head_and_one_get(pure: Way) -> None:
     gate.set()
     assert {got.status for got in await asyncio.gather(first, *others)} == {200}
     assert [sent.method for sent in pure.upstream.sent] == ["HEAD", "GET"]
+
+
+async def test_a_refresh_outdates_nothing_in_another_share_scope(tmp_path: Path) -> None:
+    """One that is everyone's did: its group had the name of the group that all scopes have in common."""
+    open_to_all = public_route("/v1/products/{id}", cache=TTL, host="open.example")
+    async with way(tmp_path, open_to_all, seed_route(cache=TTL)) as running:
+        running.upstream.then(b"{}", fields=FRESH)
+        await running.ask(ITEM, fields={"Host": "open.example"})
+        running.clock.advance(1)
+        assert (await running.ask(f"{ITEM}?force_refresh=1")).tokens[0] == 4
+        assert (await running.ask(ITEM, fields={"Host": "open.example"})).cache.hit

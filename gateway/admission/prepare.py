@@ -86,14 +86,14 @@ class Prepared:
     def memberships(self, named: Iterable[str] = ()) -> tuple[str, ...]:
         """Every group that what is stored for this belongs to; `named` are those that the response names.
 
-        By path and by name also within no scope: what an unsafe request has changed is changed for everyone.
+        By path and by name also across the scopes: what an unsafe request has changed is changed in all of them.
         """
-        everyones = [group(self.route.upstream, name) for name in (self.path, *self.tags, *named)]
-        return tuple(dict.fromkeys([*self.groups, *everyones]))
+        in_all = [group(self.route.upstream, name) for name in (self.path, *self.tags, *named)]
+        return tuple(dict.fromkeys([*self.groups, *in_all]))
 
 
-def group(upstream: str, name: str, scope: str = "") -> str:
-    """The name of a group of stored responses: a tag or a path, within an upstream and a share scope."""
+def group(upstream: str, name: str, scope: str = "*") -> str:
+    """The name of a group of stored responses: a tag or a path, within an upstream and a share scope, or all (`*`)."""
     return f"{upstream}\n{scope}\n{name}"
 
 

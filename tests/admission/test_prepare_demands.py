@@ -77,8 +77,11 @@ def test_a_stored_response_belongs_to_its_own_scopes_groups_and_to_everyones() -
     assert prepared.memberships(["news"]) == (group("api", "product:7", prepared.scope), *everyones)
 
 
-def test_where_everyone_shares_each_group_is_named_once() -> None:
-    assert prepare(seed_route(), make_request(PRODUCT)).memberships() == (group("api", PRODUCT),)
+def test_what_everyone_shares_has_a_scope_like_any_other() -> None:
+    assert prepare(seed_route(), make_request(PRODUCT)).memberships() == (
+        group("api", PRODUCT, ""),
+        group("api", PRODUCT),
+    )
 
 
 def test_another_request_with_the_same_head_is_prepared_alike() -> None:

@@ -14,7 +14,7 @@ from support.config import origin as own
 from support.gateway import RunningGateway
 from support.hostile import CHUNKED, LAST, posted, sent
 from support.odd import KEPT
-from support.scripts import End, Pause, Received, answer, head
+from support.scripts import End, Pause, Received, Script, answer, head
 from support.upstream import ScriptedUpstream
 from support.wire import Answer, exchange
 
@@ -53,7 +53,7 @@ def echoing(request: Received) -> bytes:
     return f"{request.field('Authorization')} is not allowed\r\n\r\n".encode()
 
 
-FAILURES: dict[str, tuple[tuple[object, ...], int]] = {
+FAILURES: dict[str, tuple[Script, int]] = {
     "rejected": ((telling(401),), 502),
     "forbidden": ((telling(403),), 502),
     "limited": ((telling(429),), 503),
@@ -174,7 +174,7 @@ async def test_no_secret_is_ever_shown(secretive: RunningGateway, upstream: Scri
     failed = []
     for name, (script, status) in FAILURES.items():
         for target in (f"/cached/{name}", f"/pass/{name}", f"/v1/products/{name}"):
-            upstream.script(target, *script)  # type: ignore[arg-type]
+            upstream.script(target, *script)
             failed.append(await exchange(secretive.address, sent(f"{target}?{IN_QUERY}", key="")))
             # What streams has begun before it breaks.
             assert failed[-1].status == status or not failed[-1].complete, target
