@@ -15,6 +15,9 @@ class Clock(Protocol):
     def wall(self) -> float:
         """For calendars: what the machine's clock says now."""
 
+    def uptime(self) -> tuple[str, float]:
+        """The machine's boot by name, and seconds on a clock that runs through every process of it without jumps."""
+
 
 class SecondTier(Protocol):
     """Stored responses behind the memory tier. Every method may fail; the cache then goes on without it."""

@@ -20,6 +20,15 @@ class Quote:
         """The most that this request can cost; what a fetch reserves."""
         return self.plain + self.surcharge
 
+    @property
+    def base(self) -> int:
+        """The price of a plain lookup, which stands first."""
+        return self.lines[0][1] if self.lines else self.plain
+
+    def unforced(self) -> "Quote":
+        """The same for a lookup: without the surcharge, whose line stands last."""
+        return Quote(self.plain, lines=self.lines[:-1]) if self.forced else self
+
 
 @dataclass(slots=True)
 class Charge:
@@ -28,7 +37,8 @@ class Charge:
     `tokens` is the charge, `remaining` = granted - lapsed - charged right after it (None: unlimited). `quota` is the
     plan's grant per `window` seconds (None: no grant), `renews_at` the next grant in wall-clock seconds (None: never).
     `throttle_limit` requests per `throttle_window` seconds, `throttle_remaining` whole requests left in the bucket,
-    `throttle_reset` seconds until it is full again (all None without a throttle).
+    `throttle_reset` seconds until it is full again (all None without a throttle). `operation` is the id of a charge
+    that has a receipt, None for plain lookups and for what is free.
     """
 
     tokens: int
@@ -40,3 +50,4 @@ class Charge:
     throttle_window: int | None = None
     throttle_remaining: int | None = None
     throttle_reset: int | None = None
+    operation: int | None = None

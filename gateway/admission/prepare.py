@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import assert_never
+from math import inf
+from typing import NamedTuple, assert_never
 
 from multidict import CIMultiDict
 
 from gateway.admission.charge import Quote
 from gateway.admission.cors import answer_fields, asked_method, is_preflight
+from gateway.admission.entitlement import max_tokens, refuse_beyond
 from gateway.admission.flags import flags_on
 from gateway.admission.keys import find_account
 from gateway.admission.options import max_forwards
@@ -24,6 +26,9 @@ from gateway.rfc9111.ranges import asks_for_part
 _KEPT_ALIVE = frozenset({"keep-alive"})
 _HOST = frozenset({"host"})
 
+# What a test key asks for: whatever is stored, however old, as long as its origin allows that.
+_STORED_ONLY = Demands(only_if_cached=True, max_stale=inf)
+
 
 @dataclass(slots=True)
 class Prepared:
@@ -36,7 +41,8 @@ class Prepared:
 
     `demands` are the directives that the route heeds, None where there are none; `demanded_quote` is what the request
     may cost where they force work, None where that has no price of its own. `conditional` says that preconditions or a
-    Range decide what of a response is sent, `ranged` that a Range does.
+    Range decide what of a response is sent, `ranged` that a Range does. `max_tokens` is the most it may cost, None
+    where the request sets no bound.
     """
 
     request: Request
@@ -53,9 +59,11 @@ class Prepared:
     demanded_quote: Quote | None = None
     conditional: bool = False
     ranged: bool = False
+    max_tokens: int | None = None
 
     def for_request(self, request: Request) -> "Prepared":
         """The same for another request with the same head."""
+        # By position: every hit from the memo asks, and `dataclasses.replace` takes several times as long.
         return Prepared(
             request,
             self.route,
@@ -71,6 +79,7 @@ class Prepared:
             self.demanded_quote,
             self.conditional,
             self.ranged,
+            self.max_tokens,
         )
 
     @property
@@ -90,6 +99,15 @@ class Prepared:
         """
         in_all = [group(self.route.upstream, name) for name in (self.path, *self.tags, *named)]
         return tuple(dict.fromkeys([*self.groups, *in_all]))
+
+
+class _Asked(NamedTuple):
+    """What is asked for, and what it may cost; as in `Prepared`."""
+
+    intent: Intent
+    quote: Quote | None
+    demands: Demands | None
+    demanded_quote: Quote | None
 
 
 def group(upstream: str, name: str, scope: str = "*") -> str:
@@ -125,6 +143,10 @@ class Preparer:
                 problem.fields += answer_fields(route.cors, request.fields.get("Origin"))
             raise
 
+    def account_of(self, request: Request) -> Account:
+        """Who asks for one of the gateway's own resources. Raises `Problem` as `prepare` does."""
+        return find_account(self.snapshot, request.fields, canonical(request.target).query)
+
     def asked(self, request: Request) -> tuple[str, Target]:
         """The host and the target that a request asks for, in canonical form. Raises `Problem`: 400, 404, 421, 501."""
         if request.method in ("CONNECT", "TRACE"):
@@ -152,33 +174,30 @@ class Preparer:
         route, provision = matched.route, self._provisions[matched.place]
         _refuse_expectation(request.fields)
         account = None if route.public else account or find_account(self.snapshot, request.fields, query)
+        most = None if account is None else max_tokens(request.fields)
         request = _without_nominated(request)
         query = provision.filled(query) if matched.refresh else query
-        on = flags_on(query, provision.flags)
-        intent = _intent(request, matched, on, provision)
-        scope = _scope(route, account)
-        path = provision.below(matched.path)
-        target, keyed = provision.targets(path, query, intent)
-        demanded = _demands(request, route)
-        ranged = _is_ranged(request, route, intent)
+        asked = _asked(request, matched, flags_on(query, provision.flags), provision)
+        if account is not None and asked.quote is not None:
+            refuse_beyond(account, asked.quote, most)
+        if account is not None and account.test:
+            asked = _tested(asked)
+        path, scope = provision.below(matched.path), _scope(route, account)
+        target, keyed = provision.targets(path, query, asked.intent)
+        ranged = _is_ranged(request, route, asked.intent)
         return Prepared(
-            request=request,
-            route=route,
-            params=matched.params,
-            account=account,
-            intent=intent,
-            quote=None if route.price is None else provision.quoted(route.price, on, intent),
-            target=target,
-            path=path,
-            key="\n".join(
-                [route.upstream, scope, keyed, *provision.keyed_lines(request, self.snapshot.trusted_proxies)]
-            ),
+            *(request, route, matched.params, account, asked.intent, asked.quote, target, path),
+            key=self._key(request, provision, route.upstream, scope, keyed),
             scope=scope,
-            demands=demanded,
-            demanded_quote=_demanded_quote(route, on, provision) if demanded is not None else None,
-            conditional=ranged or (intent is not Intent.pass_ and is_conditional(request.fields)),
+            demands=asked.demands,
+            demanded_quote=asked.demanded_quote,
+            conditional=ranged or (asked.intent is not Intent.pass_ and is_conditional(request.fields)),
             ranged=ranged,
+            max_tokens=most,
         )
+
+    def _key(self, request: Request, provision: Provision, *parts: str) -> str:
+        return "\n".join([*parts, *provision.keyed_lines(request, self.snapshot.trusted_proxies)])
 
 
 def _preflight(request: Request, matched: Matched) -> Prepared:
@@ -204,6 +223,13 @@ def _without_nominated(request: Request) -> Request:
     return replace(request, fields=CIMultiDict(kept))
 
 
+def _asked(request: Request, matched: Matched, on: frozenset[str], provision: Provision) -> _Asked:
+    route, intent = matched.route, _intent(request, matched, on, provision)
+    quote = None if route.price is None else provision.quoted(route.price, on, intent)
+    heeded = _demands(request, route)
+    return _Asked(intent, quote, heeded, None if heeded is None else _demanded_quote(route, on, provision))
+
+
 def _intent(request: Request, matched: Matched, on: frozenset[str], provision: Provision) -> Intent:
     if matched.refresh:
         return Intent.force_refresh
@@ -214,6 +240,24 @@ def _intent(request: Request, matched: Matched, on: frozenset[str], provision: P
     if request.body is not None:
         raise Problem(Reason.unexpected_body)
     return Intent.lookup if on.isdisjoint(provision.forcing) else Intent.force_refresh
+
+
+def _tested(asked: _Asked) -> _Asked:
+    """What a test key gets instead: it never reaches an upstream, so a force refresh is a lookup, a pass nothing.
+
+    No upstream call is no refresh to the organization's cap either.
+    """
+    quote = None if asked.quote is None else asked.quote.unforced()
+    stored = asked._replace(quote=quote, demands=_STORED_ONLY, demanded_quote=None)
+    match asked.intent:
+        case Intent.pass_:
+            raise Problem(Reason.not_stored)
+        case Intent.lookup | Intent.force_refresh:
+            return stored._replace(intent=Intent.lookup)
+        case Intent.own:
+            return stored
+        case _:
+            assert_never(asked.intent)
 
 
 def _demands(request: Request, route: Route) -> Demands | None:

@@ -1,4 +1,4 @@
-"""What a request may cost and what is owed for its final answer, in tokens."""
+"""What a request may cost, in tokens, and which answers cost anything."""
 
 from collections.abc import Set
 
@@ -26,12 +26,6 @@ def delivers(status: int) -> bool:
     return status < 400 or status in (404, 410)
 
 
-def owed(quote: Quote, price: Price, status: int, fresh: bool) -> int:
-    """What is charged for a final answer with `status`; never above `quote.total`.
-
-    `fresh`: a fetch made or joined for this request delivered fresh upstream data, which the surcharge is for.
-    An upstream's failure (5xx) is always free, as is any status that `charge_on` leaves out.
-    """
-    if status >= 500 or price.charge_on.isdisjoint((status, status // 100)):
-        return 0
-    return quote.total if fresh and delivers(status) else quote.plain
+def charges(price: Price, status: int) -> bool:
+    """Whether an answer with `status` costs anything: not what `charge_on` leaves out, and never a failure (5xx)."""
+    return status < 500 and not price.charge_on.isdisjoint((status, status // 100))

@@ -37,23 +37,43 @@ class Every(Enum):
 
 @dataclass(slots=True, frozen=True)
 class Plan:
-    """`grant` None is unlimited: counted, never refused for tokens."""
+    """`grant` None is unlimited: counted, never refused for tokens. `carry_over`: what is left does not lapse."""
 
     name: str
     grant: int | None = None
     every: Every = Every.never
     throttle: ThrottlePolicy | None = None
+    carry_over: bool = False
+
+
+class Scope(Enum):
+    """What an API key may ask for."""
+
+    lookup = "lookup"
+    refresh = "refresh"
+    background = "background"
+
+
+EVERY_SCOPE = frozenset(Scope)
 
 
 @dataclass(slots=True, frozen=True)
 class Account:
-    """Who an API key stands for. `holder` names the balance it spends from: the account's own or its organization's."""
+    """Who an API key stands for. `holder` names the balance it spends from: the account's own or its organization's.
+
+    `plan` has the account's own throttle where it has one. `expires` is in wall-clock seconds, None for never.
+    `former` is the holder whose balance `holder` takes over. `test`: nothing it asks for costs, or reaches an upstream.
+    """
 
     id: str
     organization: str
     plan: Plan
     holder: str
     force_refresh_cap: Rate | None = None
+    scopes: frozenset[Scope] = EVERY_SCOPE
+    expires: float | None = None
+    former: str | None = None
+    test: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -143,7 +163,10 @@ class Route:
 
 @dataclass(slots=True, frozen=True)
 class UpstreamPolicy:
-    """One entry of `upstreams`; timeouts in seconds. `headers` hold secrets and are kept out of repr."""
+    """One entry of `upstreams`; timeouts in seconds. `headers` hold secrets and are kept out of repr.
+
+    `cost` is the path, in JSON content, to the tokens that the vendor charges for a call; empty where it says nothing.
+    """
 
     name: str
     urls: tuple[str, ...]
@@ -156,6 +179,7 @@ class UpstreamPolicy:
     queue: int = 1000
     wait: float = 2.0
     rate: Rate | None = None
+    cost: tuple[str, ...] = ()
 
     def url(self, target: str) -> str:
         """The absolute URL of `target`, below the first of `urls`."""

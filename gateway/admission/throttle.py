@@ -81,6 +81,11 @@ class SlidingWindow:
         self._times.append(self._latest)
         return True
 
+    def room(self, now: float) -> int:
+        """How many more events there is room for."""
+        self._advance(now)
+        return max(0, self.rate.count - len(self._times))
+
     def undo(self) -> None:
         """Takes back the newest event; nothing if it has left the window by itself."""
         if self._times:

@@ -23,7 +23,7 @@ from gateway.admission.snapshot import (
 from gateway.messages import Request
 from gateway.rfc9111.stored import Policy
 
-KEY = "rk_test_alpha"
+KEY = "rk_live_alpha"
 ACCOUNT = Account("ci", "acme", Plan("pro"), "ci")
 ACCEPT = (
     KeySource("bearer"),
@@ -58,6 +58,9 @@ def make_route(path: str = "/v1/products/{id}", **changes: Any) -> Route:
         "price": PRICE,
     }
     return Route(**values | changes)
+
+
+ROUTE = make_route()
 
 
 def seed_route(**changes: Any) -> Route:

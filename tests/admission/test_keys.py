@@ -1,16 +1,19 @@
 """Where an API key may stand, what is refused, and which fields and parameters hold credentials."""
 
 from base64 import b64encode
+from dataclasses import replace
 
 import pytest
-from admission.snapshots import ACCEPT, ACCOUNT, KEY, digest, make_route, make_snapshot, public_route
+from admission.snapshots import ACCEPT, ACCOUNT, digest, make_route, make_snapshot, public_route
 from multidict import CIMultiDict
 
 from gateway.admission.keys import credential_fields, credential_parameters, find_account, withheld_fields
+from gateway.admission.minting import mint
 from gateway.admission.snapshot import Account, KeySource, Plan, Snapshot
 from gateway.admission.target import canonical
 from gateway.errors import Problem, Reason
 
+KEY = "rk_live_alpha"
 PAIR = Account("pair", "acme", Plan("pro"), "pair")
 SPACED = Account("spaced", "acme", Plan("pro"), "spaced")
 OCTETS = Account("octets", "acme", Plan("pro"), "octets")
@@ -106,6 +109,34 @@ def test_two_keys_in_the_query_conflict() -> None:
 def test_only_accepted_places_count(source: KeySource, fields: list[tuple[str, str]]) -> None:
     snapshot = make_snapshot(accept=(source,))
     assert refusal(f"/?api_key={KEY}", *fields, snapshot=snapshot).reason is Reason.missing_key
+
+
+@pytest.mark.parametrize("key", ["rk_test_any text", mint(lambda most: 7, test=True)], ids=["configured", "made"])
+def test_a_test_key_makes_the_account_a_test_one(key: str) -> None:
+    snapshot = make_snapshot(keys={digest(key.encode()): ACCOUNT})
+    assert find("/", ("X-Api-Key", key), snapshot=snapshot) == replace(ACCOUNT, test=True)
+
+
+def test_a_test_account_is_not_made_again() -> None:
+    account, key = replace(ACCOUNT, test=True), "rk_test_alpha"
+    assert find("/", ("X-Api-Key", key), snapshot=make_snapshot(keys={digest(key.encode()): account})) is account
+
+
+WHOLE = mint(lambda most: 7, test=False)
+WORDED = {
+    "mistyped": (WHOLE[:12] + "x" + WHOLE[13:], "The API key is mistyped: its checksum does not fit."),
+    "whole, and unknown": (WHOLE, None),
+    "not as keys are made": (WHOLE[:-1], None),
+    "no text at all": ("\udcff" + WHOLE[1:], None),
+}
+
+
+@pytest.mark.parametrize(("key", "detail"), WORDED.values(), ids=WORDED)
+def test_a_checksum_words_the_refusal_and_decides_nothing(key: str, detail: str | None) -> None:
+    problem = refusal("/", ("X-Api-Key", key))
+    assert (problem.reason, problem.detail) == (Reason.unknown_key, detail)
+    known = make_snapshot(keys={digest(key.encode("utf-8", "surrogateescape")): ACCOUNT})
+    assert find("/", ("X-Api-Key", key), snapshot=known) is ACCOUNT
 
 
 def test_there_is_always_a_challenge() -> None:

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from admission.snapshots import KEY, make_request, make_snapshot, public_route, seed_route
+from admission.snapshots import ACCOUNT, KEY, make_request, make_snapshot, public_route, seed_route
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +33,13 @@ def told(preparer: Preparing, request: Request) -> Prepared | Reason:
         return preparer.prepare(request)
     except Problem as problem:
         return problem.reason
+
+
+def taken_by_one() -> int:
+    """Bytes that one head takes."""
+    remembering = Memo(Counting())
+    remembering.prepare(make_request(ITEM))
+    return remembering._taken
 
 
 @pytest.fixture
@@ -96,7 +103,7 @@ def test_a_believed_peer_means_something_else_by_the_same_head() -> None:
 
 
 def test_the_oldest_are_forgotten(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memo, "_MOST", 2)
+    monkeypatch.setattr(memo, "_ROOM", 2 * taken_by_one())
     remembering = Memo(counting)
     for item in (1, 2, 3, 3, 2, 1):
         remembering.prepare(make_request(f"/v1/products/{item}"))
@@ -122,3 +129,30 @@ def test_a_memo_changes_nothing(asked: list[tuple[str, str, dict[str, str]]]) ->
     for method, target, fields in asked:
         request = make_request(target, method, fields=fields)
         assert told(remembering, request) == told(plain, request)
+
+
+def test_what_is_forgotten_makes_all_its_room(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memo, "_ROOM", 2 * taken_by_one())
+    remembering = Memo(counting)
+    for _ in range(3):
+        remembering.forget(ACCOUNT.id)
+        for item in (1, 2, 1, 2):
+            remembering.prepare(make_request(f"/v1/products/{item}"))
+    assert counting.asked == 6
+
+
+def test_a_thousand_keys_of_ten_heads_each_are_remembered(counting: Counting) -> None:
+    remembering = Memo(counting)
+    fields = {f"X-Field-{number}": "as libraries send" for number in range(5)}
+    for number in [*range(10_000), 0]:
+        remembering.prepare(make_request(f"/v1/products/{number}", fields=fields))
+    assert counting.asked == 10_000
+
+
+def test_only_the_heads_of_the_account_that_changed_are_forgotten(counting: Counting) -> None:
+    remembering = Memo(counting)
+    for changed, asked in (("another", 1), (ACCOUNT.id, 2)):
+        remembering.prepare(make_request(ITEM))
+        remembering.forget(changed)
+        remembering.prepare(make_request(ITEM))
+        assert counting.asked == asked

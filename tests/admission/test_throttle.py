@@ -161,3 +161,11 @@ def test_window_restored_counts_what_was_before() -> None:
     assert not window.admit(START + 40)
     assert window.admit(START + 41)
     assert all(earlier <= later for earlier, later in pairwise(window.times))
+
+
+def test_room_counts_what_may_still_come() -> None:
+    window = SlidingWindow(Rate(2, 60.0))
+    assert window.room(0.0) == 2
+    assert window.admit(0.0)
+    window.restore([0.0, 1.0, 2.0])
+    assert (window.room(2.0), window.room(60.5), window.room(61.5), window.room(62.5)) == (0, 0, 1, 2)

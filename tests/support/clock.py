@@ -7,12 +7,16 @@ class FakeClock:
     def __init__(self, now: float = 1_768_478_400.0) -> None:
         self.steady_now = now
         self.wall_now = now
+        self.boot = "boot"
 
     def steady(self) -> float:
         return self.steady_now
 
     def wall(self) -> float:
         return self.wall_now
+
+    def uptime(self) -> tuple[str, float]:
+        return self.boot, self.steady_now
 
     def advance(self, seconds: float) -> None:
         """Time passes."""
