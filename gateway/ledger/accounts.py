@@ -7,18 +7,23 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from gateway.admission.snapshot import Plan
-from gateway.ledger.periods import Period
+from gateway.ledger.periods import Period, carries_over, uncarried
 from gateway.ledger.records import (
     BEFORE_ANY,
     Charge,
+    Correction,
     Forced,
     Grant,
+    Kept,
     Lapse,
     Record,
     Refund,
     Release,
+    Renamed,
     Reserve,
+    Sale,
     Settle,
+    Spend,
     Term,
 )
 
@@ -48,6 +53,9 @@ class Balance:
         sum_ = self.balance + self.charged + self.reserved + self.lapsed
         return abs(self.granted - sum_) + max(0, -self.balance) + max(0, -self.reserved)
 
+
+MOST_UNSEEN = 366 * 24
+"""Periods that a plan with carry-over grants for at once: a year of hours; no clock that is set wrong grants more."""
 
 Sums = tuple[int, int, int, int, int]
 """granted, charged, reserved, lapsed and balance over all holders."""
@@ -82,6 +90,8 @@ class Accounts:
                     balance.balance -= tokens
             case Reserve():
                 self._reserve(record, times)
+            case Sale():
+                self._sell(record.reserve, times)
             case Settle():
                 self._close(record.reserve, record.tokens, times, lapses=record.lapses)
             case Release():
@@ -90,36 +100,64 @@ class Accounts:
                 balance = self.balance(record.reserve.holder)
                 balance.charged -= record.tokens * times
                 _give(balance, record.reserve, record.tokens * times, lapses=record.lapses)
-            case Grant():
-                balance = self.balance(record.holder)
-                balance.granted += record.tokens * times
-                balance.balance += record.tokens * times
-                balance.term = record.term if times > 0 else record.prior
-            case Lapse():
-                balance = self.balance(record.holder)
-                balance.balance -= record.tokens * times
-                balance.lapsed += record.tokens * times
-            case Forced():
+            case Grant() | Correction() | Lapse() | Renamed():
+                self._grant(record, times)
+            case Forced() | Kept() | Spend():
                 pass
             case _:
                 assert_never(record)
 
     def drift(self) -> int:
         """Tokens that the balances and open reservations cannot account for."""
-        reserved = sum(balance.reserved for balance in self.balances.values())
-        open_ = sum(reserve.tokens for reserve in self.open.values())
-        return sum(balance.drift for balance in self.balances.values()) + abs(reserved - open_)
+        reserved = drift = 0
+        for b in self.balances.values():
+            reserved += b.reserved
+            # All but none drifts, and the scrape that asks holds up every request.
+            if b.granted != b.balance + b.charged + b.reserved + b.lapsed or b.balance < 0 or b.reserved < 0:
+                drift += b.drift
+        return drift + abs(reserved - sum([reserve.tokens for reserve in self.open.values()]))
 
     def sums(self) -> Sums:
         """All balances' columns summed up."""
-        balances = self.balances.values()
-        return (
-            sum(b.granted for b in balances),
-            sum(b.charged for b in balances),
-            sum(b.reserved for b in balances),
-            sum(b.lapsed for b in balances),
-            sum(b.balance for b in balances),
-        )
+        granted = charged = reserved = lapsed = balance = 0
+        for b in self.balances.values():
+            granted += b.granted
+            charged += b.charged
+            reserved += b.reserved
+            lapsed += b.lapsed
+            balance += b.balance
+        return granted, charged, reserved, lapsed, balance
+
+    def _grant(self, record: Grant | Correction | Lapse | Renamed, times: int) -> None:
+        balance = self.balance(record.holder)
+        match record:
+            case Grant():
+                balance.granted += record.tokens * times
+                balance.balance += record.tokens * times
+                balance.term = record.term if times > 0 else record.prior
+            case Correction():
+                balance.granted += record.tokens * times
+                balance.balance += record.tokens * times
+            case Lapse():
+                balance.balance -= record.tokens * times
+                balance.lapsed += record.tokens * times
+            case Renamed():
+                former = self.balance(record.former)
+                _move(former, record, -times)
+                _move(balance, record, times)
+                balance.term = record.term if times > 0 else record.prior
+                former.term = BEFORE_ANY if times > 0 else record.was
+            case _:
+                assert_never(record)
+
+    def _sell(self, reserve: Reserve, times: int) -> None:
+        balance, tokens = self.balance(reserve.holder), reserve.tokens * times
+        balance.charged += tokens
+        if reserve.period is None:
+            balance.granted += tokens
+        else:
+            balance.balance -= tokens
+        self.last_id = max(self.last_id, reserve.id)
 
     def _reserve(self, reserve: Reserve, times: int) -> None:
         balance, tokens = self.balance(reserve.holder), reserve.tokens * times
@@ -145,6 +183,13 @@ class Accounts:
             self.open[reserve.id] = reserve
 
 
+def _move(balance: Balance, renamed: Renamed, times: int) -> None:
+    balance.granted += renamed.granted * times
+    balance.charged += renamed.charged * times
+    balance.lapsed += renamed.lapsed * times
+    balance.balance += renamed.balance * times
+
+
 def _give(balance: Balance, reserve: Reserve, tokens: int, *, lapses: bool) -> None:
     if reserve.period is None:
         balance.granted -= tokens
@@ -154,23 +199,45 @@ def _give(balance: Balance, reserve: Reserve, tokens: int, *, lapses: bool) -> N
         balance.balance += tokens
 
 
-def due(holder: str, balance: Balance, plan: Plan, period: Period) -> tuple[Grant | Lapse, ...]:
-    """The records that bring a balance up to its plan in `period`, the one that the wall clock is in.
+def due(holder: str, balance: Balance, plan: Plan, period: Period, at: float) -> tuple[Grant | Lapse, ...]:
+    """The records that bring a balance up to its plan in `period`, the one that the wall clock `at` is in.
 
-    A new period lapses the rest and grants anew; one that the balance has left already grants nothing, so that a clock
-    set back cannot grant twice. In the same period a raised plan grants the difference at once; a lowered one waits.
+    A new period lapses the rest and grants anew. With carry-over nothing lapses, and periods that went by unseen are
+    granted as well. One that the balance has left already grants nothing, so that a clock set back cannot grant twice.
+    In the same period a raised plan grants the difference at once; a lowered one waits.
     """
     term = balance.term
     if plan.grant is None:
         return ()
     if period.id > term.period:
-        grant = Grant(holder, plan.grant, Term(period.id, plan.grant), term)
-        return (Lapse(holder, balance.balance), grant) if balance.balance else (grant,)
-    if plan.grant > term.given:
-        return (Grant(holder, plan.grant - term.given, Term(term.period, plan.grant), term),)
-    return ()
+        tokens = plan.grant * _begun(plan, period, term)
+        grant = Grant(holder, tokens, Term(_term_id(plan, period), plan.grant), term, at)
+        lapsed = 0 if plan.carry_over else balance.balance
+        return (Lapse(holder, lapsed, at), grant) if lapsed else (grant,)
+    # Of a plan that carries over from now on, the term says so: with the next grant it would be too late.
+    present = _term_id(plan, period) if period.id == term.period else term.period
+    raised = Term(present, max(plan.grant, term.given))
+    return (Grant(holder, raised.given - term.given, raised, term, at),) if raised != term else ()
+
+
+def _begun(plan: Plan, period: Period, term: Term) -> int:
+    """How many periods the plan owes a grant for."""
+    return max(1, min(period.since(term.period), MOST_UNSEEN)) if plan.carry_over else 1
+
+
+def _term_id(plan: Plan, period: Period) -> int:
+    return period.carried if plan.carry_over else period.id
 
 
 def lapses(reserve: Reserve, balance: Balance) -> bool:
-    """Whether what `reserve` gives back lapses: the period it was granted for is over."""
-    return reserve.period is not None and reserve.period < balance.term.period
+    """Whether what `reserve` gives back lapses: the period it was granted for is over, and carries nothing over."""
+    period = reserve.period
+    return period is not None and not carries_over(period) and period < uncarried(balance.term.period)
+
+
+def taken_over(former: str, old: Balance, holder: str, new: Balance, at: float) -> Renamed | None:
+    """The record by which `holder` takes over all that `former` has free; None where that is nothing."""
+    if not (old.charged or old.lapsed or old.balance) and old.term == BEFORE_ANY:
+        return None
+    granted, term = old.charged + old.lapsed + old.balance, max(old.term, new.term)
+    return Renamed(former, holder, granted, old.charged, old.lapsed, old.balance, term, old.term, new.term, at)

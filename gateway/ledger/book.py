@@ -1,40 +1,57 @@
-"""The book: one thread applies journal groups to SQLite in small batches, exactly once, and frees the journal of them.
+"""The book: one thread applies journal groups to SQLite in batches, exactly once, and frees the journal of them.
 
-It never loses a group: what it cannot apply, or has no room to queue, waits in the journal.
+It never loses a group: what it cannot apply, or has no room to queue, waits in the journal. Between groups it seals the
+minutes that are over, and removes what is kept no longer.
 """
 
 import sqlite3
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from itertools import islice
 
+from gateway.ledger import sealing
 from gateway.ledger.accounts import Sums
+from gateway.ledger.applying import Group
+from gateway.ledger.doubt import Doubt
+from gateway.ledger.encoding import decode
 from gateway.ledger.journal import Journal, replay
-from gateway.ledger.records import Entry, LedgerCorrupt, decode
-from gateway.ledger.tables import Group, Tables
+from gateway.ledger.records import Entry, LedgerCorrupt
+from gateway.ledger.tables import Tables
 from gateway.ports import Clock
 
-BATCH = 1024
-QUEUE = 4096
-_GATHER = 0.02
+BATCH = 8192
+QUEUE = 16384
+# Seconds in which groups gather: the more of them, the fewer rows they change.
+_GATHER = 0.5
 _FIRST_PAUSE = 0.05
-_LONGEST_PAUSE = 5.0
+_LONGEST_PAUSE = 1.0
+_LONGEST_SLEEP = 60.0
 
 
 class Book:
-    """Applies what is submitted until closed; from the first call of `submit` on, `tables` belong to its thread."""
+    """Applies what is submitted until closed; from then on `tables` belong to its thread.
 
-    def __init__(self, tables: Tables, journal: Journal, clock: Clock) -> None:
+    Records older than `keep` seconds are removed.
+    """
+
+    def __init__(self, tables: Tables, journal: Journal, clock: Clock, keep: float) -> None:
         self._tables = tables
         self._journal = journal
         self._clock = clock
+        self._keep = keep
+        self._doubt = Doubt()
         self._applied = self._target = tables.applied
+        self._sealed = tables.sealed
         self._queue: deque[Group] = deque()
         self._work = threading.Event()
         self._hurry = threading.Event()
         self._closing = threading.Event()
         self._barriers: deque[threading.Event] = deque()
+        self._waiting: list[tuple[int, Future[None]]] = []
+        self._waiting_lock = threading.Lock()
         self._failing = False
         self._thread = threading.Thread(target=self._run, name="book", daemon=True)
         self._thread.start()
@@ -53,6 +70,8 @@ class Book:
         """Hands on a group that stands in the journal for good. Beyond `QUEUE` it is read again from there."""
         if len(self._queue) < QUEUE:
             self._queue.append((sequence, entries))
+        if len(self._queue) >= BATCH and not self._hurry.is_set():
+            self._hurry.set()
         self.follow(sequence)
 
     def follow(self, sequence: int) -> None:
@@ -61,13 +80,27 @@ class Book:
         if not self._work.is_set():
             self._work.set()
 
+    def reached(self, sequence: int) -> Future[None]:
+        """Done once the book holds the groups up to `sequence`, which it hurries for, or is closed without them."""
+        future: Future[None] = Future()
+        with self._waiting_lock:
+            self._waiting = [(number, other) for number, other in self._waiting if not other.done()]
+            self._waiting.append((sequence, future))
+        if self._applied >= sequence or not self._thread.is_alive():
+            self._announce()
+        else:
+            self._wake()
+        return future
+
     def drain(self) -> None:
-        """Blocks until everything submitted is in the book; when closing, until it is or cannot be at once."""
+        """Blocks until everything submitted is in the book and what is over is sealed.
+
+        When closing, until it is or cannot be at once.
+        """
         barrier = threading.Event()
         self._barriers.append(barrier)
-        self._hurry.set()
-        self._work.set()
-        while not barrier.wait(_GATHER) and self._thread.is_alive():
+        self._wake()
+        while not barrier.wait(_FIRST_PAUSE) and self._thread.is_alive():
             pass
 
     def sums(self) -> Sums:
@@ -75,53 +108,107 @@ class Book:
         return self._tables.sums()
 
     def close(self) -> None:
-        """Drains what can be applied at once, checkpoints and ends the thread."""
+        """Applies what can be applied at once, and ends the thread."""
         self._closing.set()
-        self.drain()
+        self._wake()
         self._thread.join()
+        self._announce()
         self._tables.close()
+
+    def _wake(self) -> None:
+        self._hurry.set()
+        self._work.set()
 
     def _run(self) -> None:
         closing = False
         while not closing:
-            self._work.wait()
-            self._hurry.wait(_GATHER)
+            if self._work.wait(self._until_sealing()):
+                self._hurry.wait(_GATHER)
             self._work.clear()
+            self._hurry.clear()
             closing = self._closing.is_set()
             barriers = [self._barriers.popleft() for _ in range(len(self._barriers))]
-            while self._applied < self._target and self._step():
-                pass
-            self._hurry.clear()
+            self._catch_up()
             for barrier in barriers:
                 barrier.set()
 
-    def _step(self) -> bool:
-        """One batch, tried until it is applied; False when closing came first."""
+    def _until_sealing(self) -> float:
+        """Seconds until a minute is over; no more than a minute, as the wall clock may be set meanwhile."""
+        return min(max(0.0, sealing.due(self._sealed + 1) - self._believed()), _LONGEST_SLEEP)
+
+    def _believed(self) -> float:
+        return self._doubt.believed(self._clock.wall(), self._clock.steady())
+
+    def _catch_up(self) -> None:
+        """Does all that is due, one transaction at a time, trying again until it goes through or closing comes."""
         pause = _FIRST_PAUSE
         while True:
             try:
-                self._apply()
-            except (sqlite3.Error, OSError, LedgerCorrupt):
+                self._advance()
+                self._free()
+            except (sqlite3.Error, OSError, LedgerCorrupt, OverflowError):
                 self._failing = True
                 if self._closing.wait(pause):
-                    return False
+                    return
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 self._failing = False
-                return True
+                return
+
+    def _advance(self) -> None:
+        """Applies the groups there are, then takes a step of tidying up, until that has nothing to do.
+
+        Groups that come meanwhile gather for the next time.
+        """
+        while True:
+            goal = self._target
+            while self._applied < goal:
+                self._apply()
+                self._announce()
+            if not self._tidy():
+                return
 
     def _apply(self) -> None:
-        if self._applied < self._target:
-            groups = list(islice(self._waiting(), BATCH))
-            if not groups:
-                raise LedgerCorrupt(f"{self._journal.folder}: group {self._applied + 1} is not there any more")
-            self._tables.apply(groups, self._clock.wall())
-            self._applied = groups[-1][0]
-        # Only what a checkpoint has brought to the disk itself may leave the journal: the machine may lose power.
+        groups = list(islice(self._pending(), BATCH))
+        if not groups:
+            raise LedgerCorrupt(f"{self._journal.folder}: group {self._applied + 1} is not there any more")
+        self._tables.apply(groups)
+        self._applied = groups[-1][0]
+        self._failing = False
+
+    def _tidy(self) -> bool:
+        """When a minute is over, seals, forgets and prunes, by a bounded step of it; False when nothing is due."""
+        wall, (boot, uptime) = self._believed(), self._clock.uptime()
+        minute = sealing.over(wall)
+        if minute <= self._sealed or self._closing.is_set():
+            return False
+        # The earlier one of two clocks: a wall clock that jumps ahead must not cost what is kept.
+        now = min(wall, self._clock.steady())
+        more = (
+            self._tables.seal(wall)
+            or self._tables.forget(now, boot, uptime)
+            or self._tables.prune(now - self._keep, wall)
+        )
+        if not more:
+            self._sealed = minute
+        return True
+
+    def _free(self) -> None:
+        """Only what a checkpoint has brought to the disk itself may leave the journal: the machine may lose power."""
         if self._journal.droppable(self._applied) and self._tables.checkpoint():
             self._journal.drop(self._applied)
 
-    def _waiting(self) -> Iterator[Group]:
+    def _announce(self) -> None:
+        """Lets those go on who wait for what is in the book by now; once the thread has ended, all of them."""
+        upto = self._applied if self._thread.is_alive() else sys.maxsize
+        with self._waiting_lock:
+            ready = [future for number, future in self._waiting if number <= upto]
+            self._waiting = [(number, future) for number, future in self._waiting if number > upto]
+        for future in ready:
+            if future.set_running_or_notify_cancel():
+                future.set_result(None)
+
+    def _pending(self) -> Iterator[Group]:
         """Groups after the last one applied: the queue's, or, where the queue misses one, the journal's.
 
         What is taken from the queue and not applied is read again the next time.

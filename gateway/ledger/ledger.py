@@ -1,24 +1,33 @@
 """The ledger as its callers see it: what is posted in one event-loop turn goes to the journal whole, or is undone."""
 
 import asyncio
-import fcntl
+import math
 import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from gateway.errors import BadStart, Problem, Reason
-from gateway.ledger.accounts import Accounts, lapses
+from gateway.ledger import recovery
+from gateway.ledger.accounts import Accounts
 from gateway.ledger.book import Book
-from gateway.ledger.journal import SEGMENT, Journal, folder_size, replay
-from gateway.ledger.records import Forced, LedgerCorrupt, Record, Release, decode, encode
+from gateway.ledger.encoding import encode
+from gateway.ledger.journal import SEGMENT, Journal, folder_size
+from gateway.ledger.reading import Query, Reader
+from gateway.ledger.records import Forced, LedgerCorrupt, Record
 from gateway.ledger.tables import Durability, Tables
 from gateway.ports import Clock
 
+T = TypeVar("T")
+
 # Seconds until a journal that failed is tried again.
 _RETRY = 1.0
+# How many reads may wait, and how many seconds each.
+_READS = 100
+_PATIENCE = 1.0
 
 Undo = Callable[[], object]
 Listener = Callable[[Record, int], None]
@@ -43,12 +52,22 @@ class Ledger:
     """
 
     def __init__(
-        self, accounts: Accounts, forced: tuple[Forced, ...], journal: Journal, book: Book, lock: int, *, power: bool
+        self,
+        accounts: Accounts,
+        forced: tuple[Forced, ...],
+        journal: Journal,
+        book: Book,
+        reader: Reader,
+        lock: int,
+        *,
+        power: bool,
     ) -> None:
         self.accounts = accounts
         self.forced = forced
         self._journal = journal
         self._book = book
+        self._reader = reader
+        self._reads = 0
         self._lock = lock
         self._syncer = ThreadPoolExecutor(1, "journal-sync") if power else None
         self._group = _Group()
@@ -59,18 +78,22 @@ class Ledger:
         self._closed = False
 
     @classmethod
-    def open(cls, folder: Path, durability: Durability, clock: Clock, segment: int = SEGMENT) -> "Ledger":
+    def open(
+        cls, folder: Path, durability: Durability, clock: Clock, *, segment: int = SEGMENT, keep: float = math.inf
+    ) -> "Ledger":
         """Takes the folder, made where it is missing, replays it and releases the reservations of a dead process.
 
-        Segments of the journal end at `segment` bytes. Raises BadStart when another process holds the folder, when it
-        cannot be written, and when it does not hold what was written.
+        Segments of the journal end at `segment` bytes; the book's records are kept for `keep` seconds. Raises BadStart
+        when another process holds the folder, when it cannot be written, and when it does not hold what was written.
         """
-        lock = _lock(folder)
+        lock, path = recovery.lock(folder), folder / recovery.BOOK
         try:
-            tables = Tables(folder / "book.sqlite3", durability)
+            recovery.touch(path)
+            tables = Tables(path, durability)
             try:
-                accounts, forced, journal = _replay(folder, tables, segment)
-                _release_open(accounts, journal, clock.wall())
+                recovery.migrate(tables, folder / recovery.JOURNAL, clock.wall())
+                accounts, forced, journal = recovery.restore(tables, folder / recovery.JOURNAL, segment)
+                recovery.release_open(accounts, journal, clock.wall())
                 if durability == "power":
                     journal.sync()
             except (OSError, sqlite3.Error, LedgerCorrupt):
@@ -79,9 +102,9 @@ class Ledger:
         except (OSError, sqlite3.Error, LedgerCorrupt) as error:
             os.close(lock)
             raise BadStart(f"the ledger in {folder} cannot be opened: {error}") from error
-        book = Book(tables, journal, clock)
+        book = Book(tables, journal, clock, keep)
         book.follow(journal.sequence)
-        return cls(accounts, forced, journal, book, lock, power=durability == "power")
+        return cls(accounts, forced, journal, book, Reader(path), lock, power=durability == "power")
 
     @property
     def healthy(self) -> bool:
@@ -127,12 +150,35 @@ class Ledger:
             group.waiters.append(waiter)
         return waiter
 
+    async def read(self, query: Query[T]) -> T:
+        """What `query` finds in a book that holds everything posted before this call; it runs in a thread.
+
+        It gets a connection that cannot write and stays in one read transaction. Raises Problem(ledger_unavailable)
+        when that cannot be had within a second, or too many wait for it.
+        """
+        if self._closed or self._reads >= _READS:
+            raise _unavailable()
+        self._reads += 1
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self.committed()
+                await asyncio.wrap_future(self._book.reached(self._journal.sequence))
+                if self._closed:
+                    raise _unavailable()
+                return await self._reader.read(query, _PATIENCE)
+        except (TimeoutError, sqlite3.Error) as error:
+            raise _unavailable() from error
+        finally:
+            self._reads -= 1
+
     async def close(self) -> None:
         """Writes what is posted, brings the book up to date if that is possible at once, and lets the folder go."""
         while self._group.counts or self._syncing:
             with suppress(Problem):
                 await self.committed()
         self._closed = True
+        # The last one to close the book's file cleans up after it, which the reader may not.
+        await asyncio.to_thread(self._reader.close)
         await asyncio.to_thread(self._book.close)
         if self._syncer is not None:
             self._syncer.shutdown()
@@ -229,41 +275,3 @@ class Ledger:
 
 def _unavailable() -> Problem:
     return Problem(Reason.ledger_unavailable, retry_after=1)
-
-
-def _lock(folder: Path) -> int:
-    """The folder's lock, held as long as the returned file is open. Raises BadStart."""
-    try:
-        (folder / "journal").mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise BadStart(f"the ledger's folder {folder} cannot be written: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(lock)
-        raise BadStart(f"the ledger in {folder} is in use by another process") from error
-    return lock
-
-
-def _replay(folder: Path, tables: Tables, segment: int) -> tuple[Accounts, tuple[Forced, ...], Journal]:
-    """Book and journal tail together."""
-    accounts, forced, last = tables.load(), list(tables.forced()), tables.applied
-    for sequence, payload in replay(folder / "journal", last):
-        last = sequence
-        for record, count in decode(payload):
-            accounts.apply(record, count)
-            if isinstance(record, Forced):
-                forced.extend([record] * count)
-    return accounts, tuple(forced), Journal(folder / "journal", last, segment)
-
-
-def _release_open(accounts: Accounts, journal: Journal, wall: float) -> None:
-    releases = [
-        Release(reserve, lapses(reserve, accounts.balance(reserve.holder)), "abandoned", wall)
-        for reserve in accounts.open.values()
-    ]
-    if releases:
-        journal.append(encode((release, 1) for release in releases))
-    for release in releases:
-        accounts.apply(release)

@@ -1,12 +1,12 @@
-"""The closed set of journal records, and how a group of them is written: a JSON list of `[kind, count, fields]`.
+"""The closed set of journal records.
 
 A record is whole in itself: what it does to a balance, and how that is undone, needs nothing but the record.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
-import orjson
+HOUSE = "gateway:house"
+"""The account of the gateway's own fetches; the colon keeps it apart from every configured name."""
 
 Lines = tuple[tuple[str, int], ...]
 
@@ -26,12 +26,13 @@ BEFORE_ANY = Term(-1, 0)
 
 
 class Grant(NamedTuple):
-    """`tokens` come in for `term`; `prior` is the balance's term before."""
+    """`tokens` come in for `term`; `prior` is the term before. `at` is in wall-clock seconds, here and below."""
 
     holder: str
     tokens: int
     term: Term
     prior: Term
+    at: float
 
 
 class Lapse(NamedTuple):
@@ -39,27 +40,58 @@ class Lapse(NamedTuple):
 
     holder: str
     tokens: int
+    at: float
+
+
+class Correction(NamedTuple):
+    """An operator adds `tokens` to what was granted, or takes them back where they are negative."""
+
+    holder: str
+    tokens: int
+    reason: str
+    at: float
+
+
+class Renamed(NamedTuple):
+    """What `former` has goes over to `holder`, but for what it still has reserved.
+
+    `was` and `prior` are their terms before, and `term` is the later one of these: nothing is granted twice. Whoever
+    takes the former name begins anew.
+    """
+
+    former: str
+    holder: str
+    granted: int
+    charged: int
+    lapsed: int
+    balance: int
+    term: Term
+    was: Term
+    prior: Term
+    at: float
 
 
 class Charge(NamedTuple):
-    """A reuse, charged at once: `base` of its `tokens` are the base price. Unlimited: granted as it is charged.
+    """A plain lookup from what is stored, charged at once. Unlimited: granted as it is charged.
 
-    `minute` counts UTC minutes since the epoch.
+    `minute` counts UTC minutes since the epoch, here and below; `outcome` is a name of `outcomes.Outcome`.
     """
 
     account: str
     holder: str
+    organization: str
     route: str
+    upstream: str
     tokens: int
-    base: int
     minute: int
+    outcome: str
     unlimited: bool
 
 
 class Reserve(NamedTuple):
     """An operation begins: `tokens` are set aside, from the grant of `period` (None: unlimited, granted as reserved).
 
-    `lines` are its quote's parts by name; `at` is in wall-clock seconds, here and below.
+    `lines` are its quote's parts by name; `request` is the id in X-Request-Id.
     """
 
     id: int
@@ -67,10 +99,24 @@ class Reserve(NamedTuple):
     holder: str
     organization: str
     route: str
+    upstream: str
     period: int | None
     tokens: int
     lines: Lines
+    request: str
     at: float
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a plain lookup: priced at its base, whatever comes of it."""
+        return self.tokens == next((part for name, part in self.lines if name == "base"), self.tokens)
+
+
+class Sale(NamedTuple):
+    """A priced reuse, charged at once: what a `reserve` would have set aside is spent."""
+
+    reserve: Reserve
+    outcome: str
 
 
 class Settle(NamedTuple):
@@ -102,79 +148,47 @@ class Refund(NamedTuple):
     at: float
 
 
+class Spend(NamedTuple):
+    """The vendor charged `tokens` for one upstream call that `account` caused; no balance changes."""
+
+    account: str
+    organization: str
+    route: str
+    upstream: str
+    tokens: int
+    minute: int
+
+
+class Kept(NamedTuple):
+    """The answer of `operation`, kept until `until` (wall-clock seconds) for whoever repeats its request.
+
+    `key` and `fingerprint` are digests in hexadecimal, of the Idempotency-Key and of the request. `content` is opaque
+    here and in Base64; empty where the answer is too large to be kept.
+    """
+
+    account: str
+    key: str
+    fingerprint: str
+    operation: int
+    until: float
+    content: str
+
+
 class Forced(NamedTuple):
-    """One force refresh against an organization's cap; it may count until the wall clock passes `until`."""
+    """One force refresh against an organization's cap; it may count until the wall clock passes `until`.
+
+    `uptime` is `ports.Clock.uptime` of the boot named `boot`: within that, no clock that was set can blur its age.
+    """
 
     organization: str
     at: float
     until: float
+    boot: str
+    uptime: float
 
 
-Record = Grant | Lapse | Charge | Reserve | Settle | Release | Refund | Forced
+Record = (
+    Grant | Lapse | Correction | Renamed | Charge | Reserve | Sale | Settle | Release | Refund | Spend | Kept | Forced
+)
 Entry = tuple[Record, int]
 """A record, and how often it stands in its group."""
-
-_KINDS: dict[type[Record], str] = {
-    Grant: "grant",
-    Lapse: "lapse",
-    Charge: "charge",
-    Reserve: "reserve",
-    Settle: "settle",
-    Release: "release",
-    Refund: "refund",
-    Forced: "forced",
-}
-
-
-def encode(entries: Iterable[Entry]) -> bytes:
-    """One group as the journal's payload. Raises TypeError for what JSON cannot say (an integer over 64 bits)."""
-    return orjson.dumps([(_KINDS[type(record)], count, record) for record, count in entries], default=tuple)
-
-
-def decode(payload: bytes) -> list[Entry]:
-    """The group that `encode` wrote. Raises LedgerCorrupt for anything else."""
-    try:
-        return [(_record(kind, fields), count) for kind, count, fields in orjson.loads(payload)]
-    except (ValueError, TypeError) as error:
-        raise LedgerCorrupt(f"a journal group cannot be read: {error}") from error
-
-
-def _record(kind: str, fields: list[object]) -> Record:
-    match kind, fields:
-        case "grant", [str(holder), int(tokens), [int(period), int(given)], [int(was), int(before)]]:
-            return Grant(holder, tokens, Term(period, given), Term(was, before))
-        case "lapse", [str(holder), int(tokens)]:
-            return Lapse(holder, tokens)
-        case "charge", [str(account), str(holder), str(route), int(tokens), int(base), int(minute), bool(unlimited)]:
-            return Charge(account, holder, route, tokens, base, minute, unlimited)
-        case "reserve", reserve:
-            return _reserve(reserve)
-        case "settle", [list(reserve), int(tokens), bool(lapses), str(outcome), float(at)]:
-            return Settle(_reserve(reserve), tokens, lapses, outcome, at)
-        case "release", [list(reserve), bool(lapses), str(outcome), float(at)]:
-            return Release(_reserve(reserve), lapses, outcome, at)
-        case "refund", [list(reserve), int(tokens), bool(lapses), str(outcome), float(at)]:
-            return Refund(_reserve(reserve), tokens, lapses, outcome, at)
-        case "forced", [str(organization), float(at), float(until)]:
-            return Forced(organization, at, until)
-        case _:
-            raise ValueError(f"unknown record {kind!r}")
-
-
-def _reserve(fields: object) -> Reserve:
-    match fields:
-        case [
-            int(number),
-            str(account),
-            str(holder),
-            str(organization),
-            str(route),
-            (int() | None) as period,
-            int(tokens),
-            list(lines),
-            float(at),
-        ]:
-            parts = tuple((str(name), int(part)) for name, part in lines)
-            return Reserve(number, account, holder, organization, route, period, tokens, parts, at)
-        case _:
-            raise ValueError("a reservation lacks fields")

@@ -1,7 +1,7 @@
 """What admitting one account reads, in one place: throttle, cap, balance, and the period its plan is in."""
 
-from gateway.admission.charge import Charge, Quote
-from gateway.admission.snapshot import Account
+from gateway.admission.charge import Charge
+from gateway.admission.snapshot import Account, Route
 from gateway.admission.throttle import SlidingWindow, TokenBucket
 from gateway.errors import Problem, Reason
 from gateway.ledger import records
@@ -26,7 +26,7 @@ class Seat:
         self.until = float("-inf")
         self.term: records.Term | None = None
         self.minute = -1
-        self.charges: dict[tuple[str, int], records.Charge] = {}
+        self.charges: dict[tuple[str, int, str], records.Charge] = {}
 
     def renewed(self, period: Period) -> None:
         """Says that the balance is up to date in `period`."""
@@ -40,9 +40,8 @@ class Seat:
         All or none: raises Problem throttled, force_refresh_capped, quota_exceeded or quota_exhausted, and then took
         nothing. Taking the tokens is the ledger's.
         """
-        bucket, window = self.bucket, self.window if forced else None
-        if bucket is not None and not bucket.take(now):
-            raise Problem(Reason.throttled, retry_after=bucket.wait(now))
+        window = self.window if forced else None
+        self.throttle(now)
         if window is not None and not window.admit(now):
             self._give_back()
             raise Problem(Reason.force_refresh_capped, retry_after=window.wait(now))
@@ -53,21 +52,48 @@ class Seat:
             raise self._used_up(wall)
         return window
 
-    def charge(self, route: str, quote: Quote, tokens: int, wall: float) -> records.Charge:
-        """The one record for all equal charges of this minute, so that a group counts them instead of listing them."""
+    def throttle(self, now: float) -> None:
+        """Takes room in the throttle. Raises Problem throttled."""
+        if self.bucket is not None and not self.bucket.take(now):
+            raise Problem(Reason.throttled, retry_after=self.bucket.wait(now))
+
+    def charge(self, route: Route, tokens: int, outcome: str, wall: float) -> records.Charge:
+        """The one record for all equal plain lookups of this minute, so that a group counts instead of listing them."""
         minute = int(wall // 60)
         if minute != self.minute:
             self.minute = minute
             self.charges.clear()
-        record = self.charges.get((route, tokens))
+        record = self.charges.get((route.name, tokens, outcome))
         if record is None:
-            account, base = self.account, min(tokens, dict(quote.lines).get("base", tokens))
-            record = records.Charge(account.id, account.holder, route, tokens, base, minute, self.unlimited)
-            self.charges[route, tokens] = record
+            account = self.account
+            record = records.Charge(
+                *(account.id, account.holder, account.organization, route.name, route.upstream),
+                *(tokens, minute, outcome, self.unlimited),
+            )
+            self.charges[route.name, tokens, outcome] = record
         return record
 
-    def standing(self, tokens: int, now: float) -> Charge:
-        """A charge of `tokens` just made, and how the account stands after it."""
+    def reserve(
+        self, number: int, route: Route, lines: records.Lines, tokens: int, request: str, wall: float
+    ) -> records.Reserve:
+        """The record of operation `number`, which sets `tokens` aside for a quote of these `lines`."""
+        account = self.account
+        return records.Reserve(
+            number,
+            account.id,
+            account.holder,
+            account.organization,
+            route.name,
+            route.upstream,
+            None if self.unlimited else self.balance.term.period,
+            tokens,
+            lines,
+            request,
+            wall,
+        )
+
+    def standing(self, tokens: int, now: float, operation: int | None = None) -> Charge:
+        """A charge of `tokens` just made, and how the account stands after it; `operation` is one with a receipt."""
         remaining = quota = window = renews_at = limit = seconds = left = full = None
         if not self.unlimited:
             remaining, quota = self.balance.remaining, self.balance.term.given
@@ -76,7 +102,7 @@ class Seat:
             rate = self.bucket.policy.rate
             limit, seconds = rate.count, round(rate.seconds)
             left, full = self.bucket.state(now)
-        return Charge(tokens, remaining, quota, window, renews_at, limit, seconds, left, full)
+        return Charge(tokens, remaining, quota, window, renews_at, limit, seconds, left, full, operation)
 
     def _give_back(self) -> None:
         if self.bucket is not None:

@@ -24,25 +24,31 @@ class Tally:
         """Takes `count` such records in."""
         match record:
             case records.Charge():
-                self.charged[record.route, "lookup"] += record.base * count
-                self.charged[record.route, "options"] += (record.tokens - record.base) * count
+                self.charged[record.route, "lookup"] += record.tokens * count
+            case records.Sale(reserve):
+                self._spread(reserve, reserve.tokens, count)
             case records.Settle(reserve, tokens):
-                if reserve.account != self._free:
-                    self._spread(reserve, tokens, count)
-                    self.released[reserve.route] += (reserve.tokens - tokens) * count
+                self._spread(reserve, tokens, count)
+                self._release(reserve, (reserve.tokens - tokens) * count)
             case records.Release(reserve):
-                if reserve.account != self._free:
-                    self.released[reserve.route] += reserve.tokens * count
+                self._release(reserve, reserve.tokens * count)
             case records.Refund(reserve, tokens):
-                if reserve.account != self._free:
-                    self.released[reserve.route] += tokens * count
-            case records.Grant() | records.Lapse() | records.Reserve() | records.Forced():
+                self._release(reserve, tokens * count)
+            case records.Reserve() | records.Spend() | records.Kept() | records.Forced():
+                pass
+            case records.Grant() | records.Correction() | records.Lapse() | records.Renamed():
                 pass
             case _:
                 assert_never(record)
 
+    def _release(self, reserve: records.Reserve, tokens: int) -> None:
+        if reserve.account != self._free:
+            self.released[reserve.route] += tokens
+
     def _spread(self, reserve: records.Reserve, tokens: int, count: int) -> None:
         """Over the quote's lines in their order: what may be left out of a charge, the surcharge, stands last."""
+        if reserve.account == self._free:
+            return
         for name, part in reserve.lines:
             taken = min(part, tokens)
             tokens -= taken

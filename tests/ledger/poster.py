@@ -7,8 +7,10 @@ import asyncio
 import sys
 from pathlib import Path
 
-from ledger.samples import FORCED_QUOTE, LOOKUP_QUOTE, SPENDER, SPENDERS
+from admission.snapshots import ROUTE
+from ledger.samples import FORCED_QUOTE, LOOKUP_QUOTE, OPTIONS_QUOTE, SPENDER, SPENDERS
 
+from gateway.admission.outcomes import Outcome
 from gateway.clock import SystemClock
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.tables import Durability
@@ -21,15 +23,15 @@ async def spend(folder: Path, durability: Durability) -> None:
     meter = Meter(ledger, clock)
     meter.configure(SPENDERS)
     for _ in range(3):
-        meter.reserve(SPENDER, "product", FORCED_QUOTE)
+        meter.reserve(SPENDER, ROUTE, FORCED_QUOTE)
     while True:
-        abandoned = meter.reserve(SPENDER, "product", LOOKUP_QUOTE)
-        reservation = meter.reserve(SPENDER, "product", LOOKUP_QUOTE)
+        abandoned = meter.reserve(SPENDER, ROUTE, LOOKUP_QUOTE)
+        reservation = meter.reserve(SPENDER, ROUTE, OPTIONS_QUOTE)
         await ledger.committed()
-        meter.settle(reservation, 1, "miss")
-        meter.charge(SPENDER, "product", LOOKUP_QUOTE, True)
+        meter.settle(reservation, Outcome.miss)
+        meter.charge(SPENDER, ROUTE, LOOKUP_QUOTE, Outcome.hit)
         await ledger.committed()
-        sys.stdout.write(f"{reservation.reserve.id} 1\nreuse 1\n")
+        sys.stdout.write(f"{reservation.reserve.id} 6\nreuse 1\n")
         sys.stdout.flush()
         if abandoned.reserve.id % 3:
             meter.release(abandoned, "failed")

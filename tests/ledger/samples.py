@@ -8,17 +8,20 @@ from gateway.admission.snapshot import Account, Every, Plan, Rate, Snapshot
 from gateway.ledger.records import BEFORE_ANY, Charge, Forced, Grant, Reserve, Term
 
 LOOKUP_QUOTE = Quote(1, lines=(("base", 1),))
+OPTIONS_QUOTE = Quote(6, lines=(("base", 1), ("offers", 5)))
 FORCED_QUOTE = Quote(1, 3, forced=True, lines=(("base", 1), ("force_refresh", 3)))
 SPENDER = Account("ci", "acme", Plan("pro", 1_000_000, Every.never), "ci", Rate(3, 3600.0))
 SPENDERS = Snapshot((), {}, {b"ci": SPENDER})
 
-GRANT = Grant("acme", 2000, Term(7, 2000), BEFORE_ANY)
-CHARGE = Charge("ci", "acme", "product", 6, 1, 29_000_000, unlimited=False)
-FORCED = Forced("acme", 100.0, 220.0)
+GRANT = Grant("acme", 2000, Term(7, 2000), BEFORE_ANY, 30.0)
+CHARGE = Charge("ci", "acme", "acme", "product", "api", 6, 29_000_000, "hit", unlimited=False)
+FORCED = Forced("acme", 100.0, 220.0, "boot", 10.0)
 
 
 def reserve(number: int, tokens: int = 9) -> Reserve:
-    return Reserve(number, "ci", "acme", "acme", "product", 7, tokens, (("base", 1), ("force_refresh", 8)), 50.0)
+    """A reservation for more than a plain lookup, unless `tokens` is 1."""
+    lines = (("base", 1), ("force_refresh", 8))
+    return Reserve(number, "ci", "acme", "acme", "product", "api", 7, tokens, lines, f"request-{number}", 50.0)
 
 
 def rows(path: Path, query: str) -> list[tuple[object, ...]]:

@@ -1,92 +1,40 @@
 from copy import deepcopy
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gateway.admission.snapshot import Every, Plan
-from gateway.ledger.accounts import Accounts, Balance, due, lapses
+from gateway.ledger.accounts import Accounts, Balance, due, lapses, taken_over
+from gateway.ledger.encoding import decode, encode
 from gateway.ledger.periods import Period
 from gateway.ledger.records import (
     BEFORE_ANY,
     Charge,
+    Correction,
     Grant,
-    Lapse,
     Record,
     Refund,
     Release,
     Reserve,
+    Sale,
     Settle,
     Term,
-    decode,
-    encode,
 )
-
-MONTHLY = Plan("pro", 2000, Every.month)
 
 
 def period(number: int) -> Period:
     return Period(number, 1e9, 3600)
 
 
-@pytest.mark.parametrize(
-    ("balance", "plan", "now", "expected"),
-    [
-        pytest.param(Balance(), MONTHLY, 7, (Grant("acme", 2000, Term(7, 2000), BEFORE_ANY),), id="the first grant"),
-        pytest.param(Balance(2000, 0, 0, 0, 2000, Term(7, 2000)), MONTHLY, 7, (), id="granted already"),
-        pytest.param(
-            Balance(2000, 500, 9, 0, 1491, Term(7, 2000)),
-            MONTHLY,
-            8,
-            (Lapse("acme", 1491), Grant("acme", 2000, Term(8, 2000), Term(7, 2000))),
-            id="no carry-over, what is reserved stays",
-        ),
-        pytest.param(
-            Balance(2000, 2000, 0, 0, 0, Term(7, 2000)),
-            MONTHLY,
-            9,
-            (Grant("acme", 2000, Term(9, 2000), Term(7, 2000)),),
-            id="nothing left to lapse, one grant for two periods",
-        ),
-        pytest.param(Balance(2000, 5, 0, 0, 1995, Term(7, 2000)), MONTHLY, 6, (), id="clock set back"),
-        pytest.param(
-            Balance(500, 500, 0, 0, 0, Term(7, 500)),
-            MONTHLY,
-            7,
-            (Grant("acme", 1500, Term(7, 2000), Term(7, 500)),),
-            id="raised at once",
-        ),
-        pytest.param(Balance(5000, 0, 0, 0, 5000, Term(7, 5000)), MONTHLY, 7, (), id="lowered later"),
-        pytest.param(
-            Balance(5000, 0, 0, 0, 5000, Term(7, 5000)),
-            MONTHLY,
-            8,
-            (Lapse("acme", 5000), Grant("acme", 2000, Term(8, 2000), Term(7, 5000))),
-            id="lowered at the next period",
-        ),
-        pytest.param(Balance(), Plan("free"), 7, (), id="unlimited"),
-    ],
-)
-def test_due(balance: Balance, plan: Plan, now: int, expected: tuple[Record, ...]) -> None:
-    assert due("acme", balance, plan, period(now)) == expected
-
-
 def reserve(number: int, tokens: int, granted_for: int | None) -> Reserve:
-    return Reserve(number, "ci", "acme", "acme", "product", granted_for, tokens, (("base", tokens),), 1.0)
-
-
-@pytest.mark.parametrize(
-    ("granted_for", "expected"),
-    [pytest.param(7, True, id="over"), pytest.param(8, False, id="present"), pytest.param(None, False, id="unlimited")],
-)
-def test_lapses(granted_for: int | None, expected: bool) -> None:
-    assert lapses(reserve(1, 9, granted_for), Balance(term=Term(8, 2000))) == expected
+    lines = (("base", tokens),)
+    return Reserve(number, "ci", "acme", "acme", "product", "api", granted_for, tokens, lines, "a-request", 1.0)
 
 
 def test_drift_sees_what_does_not_add_up() -> None:
     accounts = Accounts()
-    accounts.apply(Grant("acme", 10, Term(1, 10), BEFORE_ANY))
+    accounts.apply(Grant("acme", 10, Term(1, 10), BEFORE_ANY, 0.0))
     assert accounts.drift() == 0
     accounts.balance("acme").charged += 3
     assert accounts.drift() == 3
@@ -97,7 +45,7 @@ def test_drift_sees_what_does_not_add_up() -> None:
 
 def test_drift_sees_what_is_overspent() -> None:
     accounts = Accounts()
-    accounts.apply(Charge("ci", "acme", "product", 5, 5, 0, unlimited=False))
+    accounts.apply(Charge("ci", "acme", "acme", "product", "api", 5, 0, "hit", unlimited=False))
     assert accounts.drift() == 5
 
 
@@ -133,14 +81,36 @@ class Spending(RuleBasedStateMachine):
     def change_plan(self, grant: int | None, later: int) -> None:
         self.plan = Plan("pro", grant, Every.month)
         self.now += later
-        for record in due("acme", self.balance, self.plan, period(max(0, self.now))):
+        for record in due("acme", self.balance, self.plan, period(max(0, self.now)), 0.0):
             self.post(record)
 
     @rule(tokens=st.integers(0, 9), count=st.integers(1, 3))
     def charge(self, tokens: int, count: int) -> None:
         unlimited = self.plan.grant is None
         if unlimited or self.balance.balance >= tokens * count:
-            self.post(Charge("ci", "acme", "product", tokens, tokens, 0, unlimited), count)
+            self.post(Charge("ci", "acme", "acme", "product", "api", tokens, 0, "hit", unlimited), count)
+
+    @rule(tokens=st.integers(0, 9))
+    def sell(self, tokens: int) -> None:
+        unlimited = self.plan.grant is None
+        if unlimited or self.balance.balance >= tokens:
+            self.next_id += 1
+            sold = reserve(self.next_id, tokens, None if unlimited else self.balance.term.period)
+            self.post(Sale(sold, "hit"))
+
+    @rule(tokens=st.integers(-9, 9))
+    def correct(self, tokens: int) -> None:
+        if self.plan.grant is not None and self.balance.balance + tokens >= 0:
+            self.post(Correction("acme", tokens, "billed twice", 4.0))
+
+    @rule()
+    def rename(self) -> None:
+        """To another holder and back, so that the one that is looked at has everything again."""
+        for former, holder in (("acme", "elsewhere"), ("elsewhere", "acme")):
+            balances = self.accounts.balance(former), self.accounts.balance(holder)
+            record = taken_over(former, balances[0], holder, balances[1], 5.0)
+            if record is not None:
+                self.post(record)
 
     @rule(tokens=st.integers(0, 9))
     def reserve(self, tokens: int) -> None:
@@ -177,7 +147,7 @@ class Spending(RuleBasedStateMachine):
             record, count = self.log.pop()
             self.accounts.apply(record, -count)
             before = self.before.pop()
-            assert self.accounts.balances == before.balances
+            assert used(self.accounts) == used(before)
             assert self.accounts.open == before.open
         self.settled.clear()
 
@@ -193,9 +163,11 @@ class Spending(RuleBasedStateMachine):
         for record, count in decode(encode(self.log)):
             replayed.apply(record, count)
         assert replayed.open == self.accounts.open
-        assert {n: b for n, b in replayed.balances.items() if b != Balance()} == {
-            n: b for n, b in self.accounts.balances.items() if b != Balance()
-        }
+        assert used(replayed) == used(self.accounts)
+
+
+def used(accounts: Accounts) -> dict[str, Balance]:
+    return {name: balance for name, balance in accounts.balances.items() if balance != Balance()}
 
 
 def deepcopy_of(accounts: Accounts) -> Accounts:

@@ -1,47 +1,15 @@
+import asyncio
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from ledger.samples import CHARGE, GRANT, rows
-from support.clock import FakeClock
+from ledger.booking import Rig
+from ledger.samples import CHARGE, GRANT
 from support.polling import eventually
 
 from gateway.ledger import book as module
-from gateway.ledger.book import Book
-from gateway.ledger.journal import Journal
-from gateway.ledger.records import Record, encode
-from gateway.ledger.tables import Tables
-
-
-class Rig:
-    """A journal and its book."""
-
-    def __init__(self, folder: Path, segment: int = 1 << 20) -> None:
-        self.path = folder / "book.sqlite3"
-        self.segments = folder / "journal"
-        self.segments.mkdir(exist_ok=True)
-        tables = Tables(self.path, "process")
-        self.journal = Journal(self.segments, tables.applied, segment)
-        self.book = Book(tables, self.journal, FakeClock())
-
-    def write(self, *records: Record, count: int = 1) -> int:
-        return self.journal.append(encode((record, count) for record in records))
-
-    def post(self, *records: Record) -> None:
-        self.book.submit(self.write(*records), [(record, 1) for record in records])
-
-    def lookups(self) -> int:
-        return int(str(rows(self.path, "SELECT coalesce(sum(count), 0) FROM lookups")[0][0]))
-
-    def lock(self) -> sqlite3.Connection:
-        other = sqlite3.connect(self.path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        return other
-
-    def close(self) -> None:
-        self.book.close()
-        self.journal.close()
 
 
 @pytest.fixture
@@ -93,7 +61,6 @@ def test_a_locked_book_is_tried_again_until_it_is_free(rig: Rig) -> None:
 
 
 def test_a_full_disk_is_waited_for(rig: Rig) -> None:
-    rig.book.drain()
     rig.book._tables._db.execute("PRAGMA max_page_count = 1")
     for number in range(200):
         rig.post(CHARGE._replace(account=f"{number:0>100}"))
@@ -108,7 +75,10 @@ def test_far_behind_it_queues_no_more_than_its_bound(rig: Rig, monkeypatch: pyte
     monkeypatch.setattr(module, "QUEUE", 5)
     monkeypatch.setattr(module, "BATCH", 3)
     other = rig.lock()
-    for _ in range(30):
+    for _ in range(10):
+        rig.post(CHARGE)
+    eventually(lambda: not rig.book.healthy)
+    for _ in range(20):
         rig.post(CHARGE)
     assert len(rig.book._queue) <= 5
     other.execute("ROLLBACK")
@@ -132,6 +102,8 @@ def test_closing_gives_up_what_cannot_be_applied_and_the_next_book_goes_on(tmp_p
     again = Rig(tmp_path)
     assert again.book.applied == 1
     again.book.follow(2)
+    again.book.drain()
+    again.audit()
     again.close()
     assert again.lookups() == 2
 
@@ -161,7 +133,7 @@ def test_segments_stay_while_a_reader_keeps_the_book_from_the_disk(tmp_path: Pat
     rig = Rig(tmp_path, segment=200)
     reader = sqlite3.connect(rig.path, isolation_level=None)
     reader.execute("BEGIN")
-    assert reader.execute("SELECT count(*) FROM lookups").fetchone() == (0,)
+    assert reader.execute("SELECT count(*) FROM open").fetchone() == (0,)
     for _ in range(50):
         rig.post(CHARGE)
     rig.book.drain()
@@ -190,3 +162,57 @@ def test_a_segment_that_cannot_be_removed_is_tried_again(tmp_path: Path, monkeyp
 
 def refuse(upto: int) -> None:
     raise PermissionError(f"groups up to {upto} stay")
+
+
+# Those who wait for the book
+
+
+def test_whoever_waits_for_a_group_goes_on_once_the_book_holds_it(rig: Rig) -> None:
+    assert rig.book.reached(0).done()
+    rig.post(CHARGE)
+    rig.post(CHARGE)
+    rig.book.reached(1).result(20)
+    assert rig.lookups() >= 1
+    rig.book.reached(2).result(20)
+    assert rig.lookups() == 2
+
+
+def test_whoever_leaves_meanwhile_is_not_missed(rig: Rig) -> None:
+    other = rig.lock()
+    rig.post(CHARGE)
+    leaving = [rig.book.reached(1) for _ in range(50)]
+    assert all(future.cancel() for future in leaving)
+    staying = rig.book.reached(1)
+    assert len(rig.book._waiting) == 1
+    other.execute("ROLLBACK")
+    other.close()
+    staying.result(20)
+
+
+def test_closing_lets_everybody_go_on(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    other = rig.lock()
+    rig.post(CHARGE)
+    waiting = rig.book.reached(1)
+    rig.close()
+    assert waiting.done()
+    assert rig.book.applied == 0
+    assert rig.book.reached(1).done()
+    other.close()
+
+
+def test_waiting_never_holds_up_the_loop(rig: Rig) -> None:
+    other = rig.lock()
+
+    async def post_while_locked() -> None:
+        for _ in range(100):
+            rig.post(CHARGE)
+            waiting: Future[None] = rig.book.reached(rig.journal.sequence)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asyncio.wrap_future(waiting), 0)
+
+    asyncio.run(post_while_locked())
+    other.execute("ROLLBACK")
+    other.close()
+    rig.book.drain()
+    assert rig.lookups() == 100

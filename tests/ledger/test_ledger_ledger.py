@@ -1,57 +1,16 @@
 import asyncio
 import os
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from ledger.samples import CHARGE, FORCED, FORCED_QUOTE, GRANT, SPENDER, SPENDERS, reserve, rows
+from ledger.ledgers import Disk, failure, full_disk, is_healthy, journal, opened
+from ledger.samples import CHARGE, GRANT, reserve, rows
 from support.clock import FakeClock
 
-from gateway.clock import SystemClock
-from gateway.errors import BadStart, Problem, Reason
+from gateway.errors import Problem, Reason
 from gateway.ledger.accounts import Balance
-from gateway.ledger.journal import replay
 from gateway.ledger.ledger import Ledger
-from gateway.ledger.records import Entry, Record, Settle, Term, decode
-from gateway.ledger.tables import Durability
-from gateway.meter import Meter
-
-TESTS = Path(__file__).parents[1]
-
-
-@asynccontextmanager
-async def opened(folder: Path, durability: Durability = "process") -> AsyncIterator[Ledger]:
-    ledger = Ledger.open(folder, durability, FakeClock())
-    try:
-        yield ledger
-    finally:
-        await ledger.close()
-
-
-def journal(folder: Path) -> list[list[Entry]]:
-    return [decode(payload) for _, payload in replay(folder / "journal", 0)]
-
-
-def is_healthy(ledger: Ledger) -> bool:
-    """Asked anew each time, which a type checker does not expect of a property."""
-    return ledger.healthy
-
-
-def full_disk(file: int, data: bytes) -> int:
-    raise OSError(28, os.strerror(28))
-
-
-async def failure(waiter: asyncio.Future[None]) -> Reason:
-    with pytest.raises(Problem) as caught:
-        await waiter
-    assert caught.value.retry_after == 1
-    return caught.value.reason
-
+from gateway.ledger.records import Record, Settle, Term
 
 # Groups
 
@@ -140,25 +99,6 @@ async def test_a_number_that_cannot_be_written_is_charged_to_nobody(tmp_path: Pa
 # Power
 
 
-class Disk:
-    """fdatasync that waits for the test."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.reached = threading.Semaphore(0)
-        self.go = threading.Semaphore(0)
-        self.works = True
-        monkeypatch.setattr("os.fdatasync", self)
-
-    def __call__(self, file: int) -> None:
-        self.reached.release()
-        assert self.go.acquire(timeout=20)
-        if not self.works:
-            raise OSError(5, "disk")
-
-    async def is_asked(self) -> None:
-        assert await asyncio.to_thread(self.reached.acquire, timeout=20)
-
-
 async def test_with_power_the_next_group_gathers_while_one_is_synced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,69 +157,10 @@ async def test_with_power_closing_waits_for_the_last_sync(tmp_path: Path, monkey
     assert not closing.done()
     disk.go.release()
     await closing
-    assert rows(tmp_path / "book.sqlite3", "SELECT count FROM lookups") == [(1,)]
+    assert rows(tmp_path / "book.sqlite3", "SELECT count FROM open") == [(1,)]
 
 
-# Start and end
-
-
-async def test_what_was_posted_is_there_after_a_restart(tmp_path: Path) -> None:
-    async with opened(tmp_path) as ledger:
-        for record in (GRANT, CHARGE, CHARGE, FORCED._replace(until=1e12)):
-            ledger.post(record)
-    async with opened(tmp_path) as ledger:
-        assert ledger.accounts.balance("acme") == Balance(2000, 12, 0, 0, 1988, Term(7, 2000))
-        assert ledger.forced == (FORCED._replace(until=1e12),)
-        assert ledger.drift() == 0
-
-
-async def test_the_journal_alone_is_enough(tmp_path: Path) -> None:
-    async with opened(tmp_path / "one") as ledger:
-        for record in (GRANT, CHARGE, reserve(4), FORCED, FORCED):
-            ledger.post(record)
-        await ledger.committed()
-    for path in (tmp_path / "one").glob("book*"):
-        path.unlink()
-    async with opened(tmp_path / "one") as ledger:
-        assert ledger.accounts.balance("acme") == Balance(2000, 6, 0, 0, 1994, Term(7, 2000))
-        assert ledger.forced == (FORCED, FORCED)
-        assert ledger.next_id() == 5
-        ledger._book.drain()
-        assert ledger.drift() == 0
-
-
-async def test_open_reservations_are_released_at_the_start(tmp_path: Path) -> None:
-    async with opened(tmp_path) as ledger:
-        for record in (GRANT, reserve(1), reserve(2, 5), Settle(reserve(1), 9, False, "miss", 51.0), reserve(3)):
-            ledger.post(record)
-    for _ in range(2):
-        async with opened(tmp_path) as ledger:
-            assert ledger.accounts.balance("acme") == Balance(2000, 9, 0, 0, 1991, Term(7, 2000))
-            assert ledger.accounts.open == {}
-    assert rows(tmp_path / "book.sqlite3", "SELECT id, charged, outcome FROM operations ORDER BY id") == [
-        (1, 9, "miss"),
-        (2, 0, "abandoned"),
-        (3, 0, "abandoned"),
-    ]
-
-
-async def test_ids_are_never_given_twice(tmp_path: Path) -> None:
-    given = list[int]()
-    for _ in range(3):
-        async with opened(tmp_path) as ledger:
-            for _ in range(2):
-                given.append(ledger.next_id())
-                ledger.post(reserve(given[-1], 0))
-    assert given == [1, 2, 3, 4, 5, 6]
-
-
-async def test_closed_it_takes_nothing(tmp_path: Path) -> None:
-    ledger = Ledger.open(tmp_path, "process", FakeClock())
-    await ledger.close()
-    with pytest.raises(Problem) as caught:
-        ledger.post(CHARGE)
-    assert caught.value.reason is Reason.ledger_unavailable
-    assert ledger.accounts.balance("acme") == Balance()
+# A journal that failed
 
 
 async def test_a_journal_that_failed_is_healthy_again_without_another_request(
@@ -302,79 +183,27 @@ async def test_a_journal_that_failed_is_healthy_again_without_another_request(
         assert ledger.accounts.open == {}
 
 
-async def test_closing_survives_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger = Ledger.open(tmp_path, "process", FakeClock())
-    ledger.post(CHARGE)
-    with monkeypatch.context() as broken:
-        broken.setattr("os.write", full_disk)
-        await ledger.close()
-    async with opened(tmp_path) as ledger:
-        assert ledger.accounts.balance("acme") == Balance()
-
-
-async def test_one_process_at_a_time(tmp_path: Path) -> None:
-    async with opened(tmp_path):
-        with pytest.raises(BadStart, match="in use by another process"):
-            Ledger.open(tmp_path, "process", FakeClock())
-    async with opened(tmp_path):
-        pass
-
-
-def test_a_folder_that_cannot_be_made_is_a_bad_start(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(BadStart, match="cannot be written: Not a directory"):
-        Ledger.open(tmp_path / "file" / "var", "process", FakeClock())
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        pytest.param(lambda folder: (folder / "book.sqlite3").write_bytes(b"x" * 9000), "not a database", id="book"),
-        pytest.param(lambda folder: next((folder / "journal").iterdir()).unlink(), "is not there", id="segment"),
-        pytest.param(lambda folder: flip(min((folder / "journal").iterdir())), "damaged", id="group"),
-    ],
-)
-async def test_a_damaged_ledger_is_a_bad_start_and_is_let_go(tmp_path: Path, damage: object, message: str) -> None:
-    await spend_in_segments(tmp_path)
-    assert callable(damage)
-    damage(tmp_path)
-    for _ in range(2):
-        with pytest.raises(BadStart, match=message):
-            Ledger.open(tmp_path, "process", FakeClock())
-
-
-async def spend_in_segments(folder: Path) -> None:
-    """Leaves journal segments that the book has not applied: it is put back to how it was before them."""
-    empty = Ledger.open(folder, "process", FakeClock())
-    await empty.close()
-    book = (folder / "book.sqlite3").read_bytes()
-    ledger = Ledger.open(folder, "process", FakeClock())
-    for number in range(4):
-        ledger.post(CHARGE._replace(minute=number))
-        await ledger.committed()
-    await ledger.close()
-    (folder / "book.sqlite3").write_bytes(book)
-    first = min((folder / "journal").iterdir())
-    text = first.read_bytes()
-    second = len(text) // 2
-    first.write_bytes(text[:second])
-    first.with_name(f"{3:020}.journal").write_bytes(text[second:])
-
-
-def flip(path: Path) -> None:
-    text = bytearray(path.read_bytes())
-    text[30] ^= 1
-    path.write_bytes(text)
-
-
-async def test_a_start_that_cannot_write_its_releases_is_a_bad_start(
+async def test_a_journal_that_works_or_is_under_way_is_not_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened(tmp_path) as ledger:
-        ledger.post(reserve(1))
-    monkeypatch.setattr("os.write", full_disk)
-    with pytest.raises(BadStart, match="No space left"):
-        Ledger.open(tmp_path, "process", FakeClock())
+    disk = Disk(monkeypatch)
+    async with opened(tmp_path, "power") as ledger:
+        ledger._try()
+        disk.works = False
+        ledger.post(GRANT)
+        failed = ledger.committed()
+        disk.go.release()
+        await failure(failed)
+        disk.works = True
+        ledger.post(GRANT)
+        again = ledger.committed()
+        for _ in range(2):
+            await disk.is_asked()
+        ledger._try()
+        disk.go.release()
+        await again
+        ledger._try()
+        assert journal(tmp_path) == [[(GRANT, 1)]]
 
 
 # Figures
@@ -401,48 +230,11 @@ async def test_an_unreadable_book_is_no_drift(tmp_path: Path) -> None:
         assert ledger.drift() == 0
 
 
-# A killed process
-
-
-@pytest.mark.parametrize("durability", ["process", "power"])
-async def test_a_killed_process_loses_nothing_it_said_and_nothing_counts_twice(
-    tmp_path: Path, durability: Durability
-) -> None:
-    acknowledged = killed_after(1000, tmp_path, durability)
-    ledger = Ledger.open(tmp_path, durability, SystemClock())
-    meter = Meter(ledger, SystemClock())
-    meter.configure(SPENDERS)
-    assert ledger.accounts.open == {}
-    balance = ledger.accounts.balance("ci")
-    with pytest.raises(Problem) as caught:
-        meter.reserve(SPENDER, "product", FORCED_QUOTE)
-    assert caught.value.reason is Reason.force_refresh_capped
-    ledger._book.drain()
-    assert ledger.drift() == 0
+async def test_what_the_ledger_keeps_is_for_its_own_user_alone(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path, "process", FakeClock())
+    ledger.post(GRANT)
+    await ledger.committed()
+    modes = {entry.name: entry.stat().st_mode & 0o777 for entry in os.scandir(tmp_path) if entry.is_file()}
+    assert {"book.sqlite3", "book.sqlite3-wal"} <= modes.keys()
+    assert set(modes.values()) == {0o600}
     await ledger.close()
-
-    book = tmp_path / "book.sqlite3"
-    operations = {str(number) for (number,) in rows(book, "SELECT id FROM operations WHERE charged = 1")}
-    said = [name for name, _ in acknowledged if name != "reuse"]
-    assert operations.issuperset(said)
-    assert len(said) <= len(operations) <= len(said) + 1
-    [(reuses,)] = rows(book, "SELECT sum(count) FROM lookups")
-    assert reuses in (len(acknowledged) - len(said), len(acknowledged) - len(said) + 1)
-    assert balance.charged == len(operations) + int(str(reuses))
-    assert balance.reserved == 0
-    assert rows(book, "SELECT count(*) FROM reservations") == [(0,)]
-
-
-def killed_after(lines: int, folder: Path, durability: Durability) -> list[tuple[str, str]]:
-    """What the spending process acknowledged before it was killed."""
-    environ = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
-    command = [sys.executable, "-m", "ledger.poster", str(folder), durability]
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        found = [process.stdout.readline() for _ in range(lines)]
-        process.send_signal(signal.SIGKILL)
-        found += process.stdout.readlines()
-    assert process.returncode == -signal.SIGKILL
-    whole = [line.split() for line in found if line.endswith("\n")]
-    assert len(whole) >= lines
-    return [(name, tokens) for name, tokens in whole]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.admission.snapshot import Every
-from gateway.ledger.periods import PREPAID, Calendar
+from gateway.ledger.periods import PREPAID, Calendar, Period, carries_over, uncarried
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -38,21 +38,104 @@ def test_end_and_length(every: Every, moment: float, end: float, hours: int) -> 
     assert (period.end, period.seconds) == (end, hours * 3600)
 
 
+HOWE, NEWFOUNDLAND = ZoneInfo("Australia/Lord_Howe"), ZoneInfo("America/St_Johns")
+
+
+@pytest.mark.parametrize(
+    ("zone", "every", "moment", "end", "minutes"),
+    [
+        pytest.param(
+            HOWE, Every.hour, at("2026-10-04T01:30", HOWE), at("2026-10-04T03:00", HOWE), 90, id="half an hour skipped"
+        ),
+        pytest.param(
+            HOWE, Every.hour, at("2026-10-04T02:45", HOWE), at("2026-10-04T03:00", HOWE), 90, id="after the half hour"
+        ),
+        pytest.param(
+            HOWE, Every.hour, at("2026-04-05T01:45", HOWE), at("2026-04-05T01:30", HOWE, 1), 60, id="first half hour"
+        ),
+        pytest.param(
+            HOWE, Every.hour, at("2026-04-05T01:45", HOWE, 1), at("2026-04-05T02:00", HOWE), 30, id="half hour again"
+        ),
+        pytest.param(
+            NEWFOUNDLAND,
+            Every.day,
+            at("2010-11-06T23:30", NEWFOUNDLAND, 1),
+            at("2010-11-08T00:00", NEWFOUNDLAND),
+            25 * 60,
+            id="back to the day before",
+        ),
+    ],
+)
+def test_clocks_that_are_set_oddly(zone: ZoneInfo, every: Every, moment: float, end: float, minutes: int) -> None:
+    period = Calendar(zone.key).period(every, moment)
+    assert (period.end, period.seconds) == (end, minutes * 60)
+
+
 def test_prepaid_is_one_period_for_good() -> None:
     assert Calendar("UTC").period(Every.never, at("2026-01-01T00:00")) is PREPAID
     assert Calendar("UTC").period(Every.never, at("2126-01-01T00:00")) is PREPAID
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"])
-@pytest.mark.parametrize("every", [Every.hour, Every.day, Every.month])
-def test_ids_rise_from_one_period_to_the_next(every: Every, zone: str) -> None:
+# By an hour, by half of one, by two; at midnight, just after it, by a whole day.
+ZONES = {
+    "UTC": "2026-03-29T00:00",
+    "Europe/Berlin": "2026-03-29T01:00",
+    "America/New_York": "2026-11-01T06:00",
+    "Asia/Kolkata": "2026-01-01T00:00",
+    "Australia/Lord_Howe": "2026-04-04T15:00",
+    "Antarctica/Troll": "2026-10-25T01:00",
+    "America/Havana": "2026-11-01T05:00",
+    "America/St_Johns": "2010-11-07T02:31",
+    "Asia/Colombo": "2006-04-14T18:30",
+    "Pacific/Apia": "2011-12-30T10:00",
+    "America/Caracas": "2016-05-01T07:00",
+}
+
+
+@pytest.mark.parametrize(("zone", "set_at"), ZONES.items())
+@pytest.mark.parametrize(("every", "most"), [(Every.hour, 24 * 370), (Every.day, 400), (Every.month, 30)])
+def test_periods_follow_each_other_and_are_counted(zone: str, set_at: str, every: Every, most: int) -> None:
     calendar = Calendar(zone)
-    periods = [calendar.period(every, at("2026-01-01T00:00"))]
-    while len(periods) < {Every.hour: 24 * 366, Every.day: 366, Every.month: 24}[every]:
-        end = periods[-1].end
-        assert end is not None
-        periods.append(calendar.period(every, end))
-    assert all(earlier.id < later.id for earlier, later in pairwise(periods))
+    around = at(set_at, ZoneInfo("UTC"))
+    periods = [calendar.period(every, around - min(most * 3600, 200 * 86400))]
+    while len(periods) < most:
+        periods.append(calendar.period(every, ended(periods[-1])))
+    assert all(earlier.id < earlier.carried < later.id for earlier, later in pairwise(periods))
+    assert [period.since(periods[0].carried) for period in periods] == list(range(most))
+    latest = periods[-1]
+    assert [latest.since(period.carried) for period in reversed(periods)] == list(range(most))
+
+
+def ended(period: Period) -> float:
+    assert period.end is not None
+    return period.end
+
+
+@given(st.sampled_from(list(ZONES)), st.sampled_from(list(Every)), st.integers(0, 365 * 24 * 60), st.booleans())
+def test_a_moment_is_in_its_period(zone: str, every: Every, minutes: int, exact: bool) -> None:
+    wall = at(ZONES[zone], ZoneInfo("UTC")) + 60.0 * (0 if exact else minutes) - 60.0
+    period = Calendar(zone).period(every, wall)
+    if every is not Every.never:
+        assert period.seconds is not None
+        assert ended(period) - period.seconds <= wall < ended(period)
+
+
+@pytest.mark.parametrize(
+    ("every", "former"),
+    [(Every.month, Every.day), (Every.hour, Every.month), (Every.day, Every.never), (Every.never, Every.month)],
+)
+def test_periods_of_another_kind_are_not_counted(every: Every, former: Every) -> None:
+    calendar = Calendar("Europe/Berlin")
+    earlier, now = calendar.period(former, at("2026-01-15T12:00")), calendar.period(every, at("2026-07-15T12:00"))
+    assert now.since(earlier.carried) == now.since(earlier.id) == 1
+
+
+@pytest.mark.parametrize("every", list(Every))
+def test_what_carries_over_is_told_by_the_id(every: Every) -> None:
+    period = Calendar("Europe/Berlin").period(every, at("2026-10-25T02:30", fold=1))
+    assert not carries_over(period.id)
+    assert uncarried(period.carried) == uncarried(period.id) == period.id
+    assert carries_over(period.carried) is (every is not Every.never)
 
 
 @given(st.integers(0, 2**32), st.integers(0, 2**32), st.sampled_from(list(Every)))

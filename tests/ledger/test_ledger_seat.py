@@ -1,4 +1,5 @@
-from ledger.samples import FORCED_QUOTE, LOOKUP_QUOTE, SPENDER
+from admission.snapshots import ROUTE, make_route
+from ledger.samples import FORCED_QUOTE, SPENDER
 
 from gateway.admission.charge import Charge
 from gateway.admission.snapshot import Rate
@@ -15,13 +16,20 @@ def seat() -> Seat:
 
 def test_equal_charges_of_a_minute_are_one_object() -> None:
     sitting = seat()
-    first = sitting.charge("product", LOOKUP_QUOTE, 1, 120.0)
-    assert first == records.Charge("ci", "ci", "product", 1, 1, 2, unlimited=False)
-    assert sitting.charge("product", LOOKUP_QUOTE, 1, 179.9) is first
-    assert sitting.charge("product", LOOKUP_QUOTE, 0, 179.9).base == 0
-    assert sitting.charge("search", LOOKUP_QUOTE, 1, 179.9).route == "search"
-    assert sitting.charge("product", LOOKUP_QUOTE, 1, 180.0).minute == 3
-    assert sitting.charge("product", LOOKUP_QUOTE, 1, 120.0) == first
+    first = sitting.charge(ROUTE, 1, "hit", 120.0)
+    assert first == records.Charge("ci", "ci", "acme", "product", "api", 1, 2, "hit", unlimited=False)
+    assert sitting.charge(ROUTE, 1, "hit", 179.9) is first
+    assert sitting.charge(ROUTE, 0, "hit", 179.9).tokens == 0
+    assert sitting.charge(ROUTE, 1, "stale", 179.9).outcome == "stale"
+    assert sitting.charge(make_route(name="search"), 1, "hit", 179.9).route == "search"
+    assert sitting.charge(ROUTE, 1, "hit", 180.0).minute == 3
+    assert sitting.charge(ROUTE, 1, "hit", 120.0) == first
+
+
+def test_a_reservation_is_of_the_period_that_grants_its_tokens() -> None:
+    lines = FORCED_QUOTE.lines
+    found = seat().reserve(5, ROUTE, lines, 4, "x", 120.0)
+    assert found == records.Reserve(5, "ci", "ci", "acme", "product", "api", 7, 4, lines, "x", 120.0)
 
 
 def test_standing_is_by_the_period_it_was_renewed_in() -> None:

@@ -1,13 +1,31 @@
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from ledger.auditing import audit
 from ledger.samples import CHARGE, FORCED, GRANT, reserve, rows
 
 from gateway.ledger.accounts import Balance
-from gateway.ledger.records import Entry, Lapse, LedgerCorrupt, Refund, Release, Settle, Term
-from gateway.ledger.tables import Durability, Group, Tables
+from gateway.ledger.applying import Group
+from gateway.ledger.kept import kept
+from gateway.ledger.records import (
+    BEFORE_ANY,
+    Correction,
+    Entry,
+    Kept,
+    Lapse,
+    LedgerCorrupt,
+    Refund,
+    Release,
+    Renamed,
+    Settle,
+    Term,
+)
+from gateway.ledger.tables import Durability, Tables
+
+KEPT = Kept("ci", "key", "fingerprint", 1, 500.0, "content")
 
 
 @pytest.fixture
@@ -17,9 +35,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tables(path: Path) -> Iterator[Tables]:
-    tables = Tables(path, "process")
-    yield tables
-    tables.close()
+    with closing(Tables(path, "process")) as tables:
+        yield tables
 
 
 def reopened(path: Path) -> Tables:
@@ -29,83 +46,137 @@ def reopened(path: Path) -> Tables:
 def test_a_new_book_is_empty(tables: Tables) -> None:
     accounts = tables.load()
     assert (tables.applied, accounts.balances, accounts.open, accounts.last_id) == (0, {}, {}, 0)
-    assert tables.sums() == (0, 0, 0, 0, 0)
+    assert (tables.sums(), tables.sealed, tables.outdated) == ((0, 0, 0, 0, 0), -1, False)
     assert list(tables.forced()) == []
+    audit(tables._db)
 
 
 def test_what_is_applied_is_loaded(tables: Tables, path: Path) -> None:
-    tables.apply([(1, [(GRANT, 1), (CHARGE, 3)]), (2, [(reserve(1), 1), (reserve(2, 5), 1)])], wall=0.0)
-    tables.apply([(3, [(Lapse("acme", 2), 1), (CHARGE, 1), (FORCED, 2)])], wall=0.0)
+    tables.apply([(1, [(GRANT, 1), (CHARGE, 3)]), (2, [(reserve(1), 1), (reserve(2, 5), 1)])])
+    tables.apply([(3, [(Lapse("acme", 2, 90.0), 1), (CHARGE, 1), (FORCED, 2), (KEPT, 1)])])
     tables.close()
-    again = reopened(path)
-    accounts = again.load()
-    assert again.applied == 3
-    assert accounts.balances == {"acme": Balance(2000, 24, 14, 2, 1960, Term(7, 2000))}
-    assert accounts.open == {1: reserve(1), 2: reserve(2, 5)}
-    assert accounts.last_id == 2
-    assert again.sums() == (2000, 24, 14, 2, 1960)
-    assert list(again.forced()) == [FORCED, FORCED]
-    again.close()
+    with closing(reopened(path)) as again:
+        accounts = again.load()
+        assert again.applied == 3
+        assert accounts.balances == {"acme": Balance(2000, 24, 14, 2, 1960, Term(7, 2000))}
+        assert accounts.open == {1: reserve(1), 2: reserve(2, 5)}
+        assert accounts.last_id == 2
+        assert again.sums() == (2000, 24, 14, 2, 1960)
+        assert list(again.forced()) == [FORCED, FORCED]
+        assert kept(again._db, "ci", "key") == KEPT
+        audit(again._db)
 
 
 def test_equal_lookups_are_one_row_by_minute(tables: Tables, path: Path) -> None:
     later = CHARGE._replace(minute=CHARGE.minute + 1)
-    tables.apply([(1, [(CHARGE, 3), (later, 1)])], wall=0.0)
-    tables.apply([(2, [(CHARGE, 2), (CHARGE._replace(tokens=0), 4)])], wall=0.0)
-    assert rows(path, "SELECT account, route, tokens, minute, count, sum FROM lookups ORDER BY tokens, minute") == [
-        ("ci", "product", 0, CHARGE.minute, 4, 0),
-        ("ci", "product", 6, CHARGE.minute, 5, 30),
-        ("ci", "product", 6, CHARGE.minute + 1, 1, 6),
+    tables.apply([(1, [(CHARGE, 3), (later, 1)])])
+    tables.apply([(2, [(CHARGE, 2), (CHARGE._replace(tokens=0, outcome="test"), 4), (CHARGE, 1)])])
+    columns = "account, route, tokens, minute, count, charged, outcomes"
+    assert rows(path, f"SELECT {columns} FROM open ORDER BY tokens, minute") == [
+        ("ci", "product", 0, CHARGE.minute, 4, 0, '{"test":4}'),
+        ("ci", "product", 6, CHARGE.minute, 6, 36, '{"hit":6}'),
+        ("ci", "product", 6, CHARGE.minute + 1, 1, 6, '{"hit":1}'),
     ]
+
+
+def test_outcomes_add_up_under_sorted_names(tables: Tables, path: Path) -> None:
+    for number, outcomes in enumerate([["stale"], ["hit", "miss"], ["stale", "collapsed"], ["hit"]], 1):
+        tables.apply([(number, [(CHARGE._replace(outcome=outcome), number) for outcome in outcomes])])
+    assert rows(path, "SELECT outcomes FROM open") == [('{"collapsed":3,"hit":6,"miss":2,"stale":4}',)]
 
 
 @pytest.mark.parametrize("split", [False, True], ids=["in one transaction", "in two"])
-def test_an_operation_is_a_row_once_it_has_ended(tables: Tables, path: Path, split: bool) -> None:
-    begin: list[Entry] = [(reserve(1), 1), (reserve(2), 1), (reserve(3), 1), (reserve(4), 1)]
+def test_an_operation_is_a_record_once_it_has_ended(tables: Tables, path: Path, split: bool) -> None:
+    begin: list[Entry] = [(GRANT, 1), *((reserve(number), 1) for number in range(1, 5)), (reserve(5, 1), 1)]
     end: list[Entry] = [
         (Settle(reserve(1), 6, False, "miss", 51.0), 1),
         (Release(reserve(2), False, "failed", 52.0), 1),
-        (Settle(reserve(3), 9, False, "pass", 53.0), 1),
-        (Refund(reserve(3), 9, False, "broken", 54.0), 1),
+        (Settle(reserve(3), 9, False, "passed", 53.0), 1),
+        (Refund(reserve(3), 9, False, "truncated", 54.0), 1),
+        (Settle(reserve(5, 1), 1, False, "miss", 55.0), 1),
     ]
     for batch in [[(1, begin)], [(2, end)]] if split else [[(1, begin), (2, end)]]:
-        tables.apply(batch, wall=0.0)
-    lines = '[["base",1],["force_refresh",8]]'
-    assert rows(path, "SELECT * FROM operations ORDER BY id") == [
-        (1, "ci", "acme", "product", 9, 6, lines, "miss", 50.0, 51.0),
-        (2, "ci", "acme", "product", 9, 0, lines, "failed", 50.0, 52.0),
-        (3, "ci", "acme", "product", 9, 0, lines, "broken", 50.0, 54.0),
+        tables.apply(batch)
+    assert rows(path, "SELECT kind, operation, tokens, count, outcomes FROM chain WHERE number > 1") == [
+        ("charge", 1, 6, 1, '{"miss":1}'),
+        ("release", 2, 0, 1, '{"failed":1}'),
+        ("charge", 3, 9, 1, '{"passed":1}'),
+        ("refund", 3, -9, 0, '{"truncated":1}'),
     ]
+    assert rows(path, "SELECT tokens, count, outcomes FROM open") == [(1, 1, '{"miss":1}')]
     assert rows(path, "SELECT id FROM reservations") == [(4,)]
+    audit(tables._db)
 
 
-def test_forced_are_forgotten_when_they_are_over(tables: Tables, path: Path) -> None:
-    tables.apply([(1, [(FORCED, 1), (FORCED._replace(until=500.0), 1)])], wall=220.0)
-    assert len(list(tables.forced())) == 2
-    tables.apply([(2, [(CHARGE, 1)])], wall=220.1)
-    assert [forced.until for forced in tables.forced()] == [500.0]
+def test_a_kept_answer_takes_the_place_of_the_one_before(tables: Tables) -> None:
+    tables.apply([(1, [(KEPT, 1)]), (2, [(KEPT._replace(operation=2), 1)])])
+    tables.apply([(3, [(KEPT._replace(operation=3), 1)])])
+    assert kept(tables._db, "ci", "key") == KEPT._replace(operation=3)
+
+
+def test_whoever_is_renamed_begins_anew(tables: Tables) -> None:
+    taken = Renamed("acme", "new", 2000, 12, 0, 1988, Term(7, 2000), Term(7, 2000), BEFORE_ANY, 60.0)
+    tables.apply([(1, [(GRANT, 1), (CHARGE, 2)])])
+    tables.apply([(2, [(taken, 1)])])
+    balances = tables.load().balances
+    assert balances == {"acme": Balance(), "new": Balance(2000, 12, 0, 0, 1988, Term(7, 2000))}
+    audit(tables._db)
 
 
 def test_a_transaction_that_fails_changes_nothing_and_can_be_tried_again(tables: Tables, path: Path) -> None:
-    tables.apply([(1, [(GRANT, 1)])], wall=0.0)
-    batch: list[Group] = [(2, [(CHARGE, 1), (reserve(1), 1)])]
+    tables.apply([(1, [(GRANT, 1)])])
+    batch: list[Group] = [(2, [(CHARGE, 1), (Lapse("acme", 1, 60.0), 1), (reserve(1), 1)])]
     other = sqlite3.connect(path, isolation_level=None)
-    other.execute("INSERT INTO reservations VALUES (1, '', '', '', '', 0, 0, '', 0)")
+    other.execute("INSERT INTO reservations VALUES (1, '', '', '', '', '', 0, 0, '', '', 0)")
     with pytest.raises(sqlite3.IntegrityError):
-        tables.apply(batch, wall=0.0)
-    assert tables.applied == 1
+        tables.apply(batch)
     other.execute("DELETE FROM reservations")
     other.close()
-    tables.apply(batch, wall=0.0)
+    assert tables.applied == 1
+    audit(tables._db)
+    tables.apply(batch)
     assert tables.applied == 2
-    assert tables.sums() == (2000, 6, 9, 0, 1985)
+    assert tables.sums() == (2000, 6, 9, 1, 1984)
+    audit(tables._db)
+
+
+def test_a_group_is_applied_once_and_none_is_left_out(tables: Tables) -> None:
+    first: Group = (1, [(GRANT, 1), (CHARGE, 1)])
+    tables.apply([first])
+    tables.apply([first])
+    tables.apply([first, (2, [(CHARGE, 1)])])
+    with pytest.raises(LedgerCorrupt, match="group 4 does not follow 2"):
+        tables.apply([(4, [(CHARGE, 1)])])
+    assert tables.applied == 2
+    assert tables.sums() == (2000, 12, 0, 0, 1988)
+    audit(tables._db)
+
+
+def test_a_sum_beyond_64_bits_is_refused_whole(tables: Tables) -> None:
+    tables.apply([(1, [(GRANT, 1)])])
+    with pytest.raises(OverflowError):
+        tables.apply([(2, [(CHARGE, 1), (Correction("acme", 2**63 - 1, "gift", 60.0), 1)])])
+    assert tables.applied == 1
+    audit(tables._db)
+
+
+@pytest.mark.parametrize("count", [99, 100, 101, 1234])
+def test_many_holders_at_once(tables: Tables, count: int) -> None:
+    for sequence in (1, 2):
+        entries = [(CHARGE._replace(account=f"a{n}", holder=f"a{n}", unlimited=True), 1) for n in range(count)]
+        tables.apply([(sequence, entries)])
+    assert tables.sums() == (12 * count, 12 * count, 0, 0, 0)
+    audit(tables._db)
+
+
+# The file
 
 
 def test_a_checkpoint_waits_for_readers(tables: Tables, path: Path) -> None:
     reader = sqlite3.connect(path, isolation_level=None)
     reader.execute("BEGIN")
     assert reader.execute("SELECT count(*) FROM balances").fetchone() == (0,)
-    tables.apply([(1, [(GRANT, 1)])], wall=0.0)
+    tables.apply([(1, [(GRANT, 1)])])
     assert not tables.checkpoint()
     reader.close()
     assert tables.checkpoint()
@@ -113,10 +184,9 @@ def test_a_checkpoint_waits_for_readers(tables: Tables, path: Path) -> None:
 
 @pytest.mark.parametrize(("durability", "expected"), [("process", 1), ("power", 2)])
 def test_synchronous(path: Path, durability: Durability, expected: int) -> None:
-    tables = Tables(path, durability)
-    assert tables._db.execute("PRAGMA synchronous").fetchone() == (expected,)
-    assert tables._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    tables.close()
+    with closing(Tables(path, durability)) as tables:
+        assert tables._db.execute("PRAGMA synchronous").fetchone() == (expected,)
+        assert tables._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_another_version_is_refused(tables: Tables, path: Path) -> None:

@@ -1,0 +1,151 @@
+"""Journal groups into the book's tables, with the last one's number: all or nothing by the caller's transaction."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import assert_never
+
+import orjson
+
+from gateway.ledger import chain
+from gateway.ledger.accounts import Accounts, Balance
+from gateway.ledger.inserting import insert
+from gateway.ledger.postings import Amounts, OpenKey, Postings, counted
+from gateway.ledger.records import (
+    Charge,
+    Correction,
+    Entry,
+    Forced,
+    Grant,
+    Kept,
+    Lapse,
+    LedgerCorrupt,
+    Record,
+    Refund,
+    Release,
+    Renamed,
+    Reserve,
+    Sale,
+    Settle,
+    Spend,
+    Term,
+)
+
+Group = tuple[int, Sequence[Entry]]
+"""A group's sequence number and its records."""
+
+_LINES = Reserve._fields.index("lines")
+
+_LOADED = """
+SELECT json_group_array(json_array(holder, granted, charged, reserved, lapsed, balance, period, given))
+FROM balances WHERE holder IN ({})
+"""
+# Holders looked up by one statement.
+_AT_ONCE = 500
+
+_ADD = """
+ON CONFLICT DO UPDATE SET
+    count = count + excluded.count, granted = granted + excluded.granted, charged = charged + excluded.charged,
+    lapsed = lapsed + excluded.lapsed, cost = cost + excluded.cost, outcomes = (
+        SELECT json_group_object(key, n) FROM (SELECT key, sum(value) AS n FROM (
+            SELECT key, value FROM json_each(open.outcomes)
+            UNION ALL SELECT key, value FROM json_each(excluded.outcomes)
+        ) GROUP BY key ORDER BY key)
+    )
+"""
+
+
+def apply(db: sqlite3.Connection, groups: Sequence[Group]) -> None:
+    """Applies groups that follow meta's `applied`, each once: those up to it are left out.
+
+    Raises LedgerCorrupt where one is missing before them, sqlite3.Error, and OverflowError for sums over 64 bits.
+    """
+    meta = dict(db.execute("SELECT name, value FROM meta"))
+    # A commit that was reported as failed may have come about all the same.
+    groups = [group for group in groups if group[0] > meta["applied"]]
+    if not groups:
+        return
+    if groups[0][0] > meta["applied"] + 1:
+        raise LedgerCorrupt(f"group {groups[0][0]} does not follow {meta['applied']}, the last one in the book")
+    entries = _gathered(groups)
+    accounts, postings = _loaded(db, entries), Postings(meta["sealed"] + 1)
+    for record, count in entries:
+        accounts.apply(record, count)
+        postings.add(record, count)
+    _write_balances(db, accounts)
+    _write_reservations(db, accounts, entries)
+    _write_open(db, postings.open)
+    if postings.sealed:
+        chain.append(db, postings.sealed)
+    _write_rest(db, entries)
+    numbers = (groups[-1][0], "applied"), (max(meta["last_id"], accounts.last_id), "last_id")
+    db.executemany("UPDATE meta SET value = ? WHERE name = ?", numbers)
+
+
+def _gathered(groups: Iterable[Group]) -> list[Entry]:
+    """All records in order, equal charges as one: sums do not mind when they are added."""
+    charges, others = Counter[Record](), list[Entry]()
+    for _, entries in groups:
+        for record, count in entries:
+            if isinstance(record, Charge):
+                charges[record] += count
+            else:
+                others.append((record, count))
+    return [*charges.items(), *others]
+
+
+def _loaded(db: sqlite3.Connection, entries: Iterable[Entry]) -> Accounts:
+    """Accounts that hold the balances which records are about, and no open reservations."""
+    accounts = Accounts()
+    holders = list({holder: None for record, _ in entries for holder in _holders(record)})
+    for begin in range(0, len(holders), _AT_ONCE):
+        some = holders[begin : begin + _AT_ONCE]
+        [(text,)] = db.execute(_LOADED.format(", ".join("?" * len(some))), some)
+        for holder, granted, charged, reserved, lapsed, balance, period, given in orjson.loads(text):
+            accounts.balances[holder] = Balance(granted, charged, reserved, lapsed, balance, Term(period, given))
+    return accounts
+
+
+def _holders(record: Record) -> tuple[str, ...]:
+    match record:
+        case Charge() | Reserve() | Grant() | Lapse() | Correction():
+            return (record.holder,)
+        case Sale() | Settle() | Release() | Refund():
+            return (record.reserve.holder,)
+        case Renamed():
+            return record.former, record.holder
+        case Spend() | Kept() | Forced():
+            return ()
+        case _:
+            assert_never(record)
+
+
+def _write_balances(db: sqlite3.Connection, accounts: Accounts) -> None:
+    rows = [
+        (holder, b.granted, b.charged, b.reserved, b.lapsed, b.balance, b.term.period, b.term.given)
+        for holder, b in accounts.balances.items()
+    ]
+    insert(db, "balances", rows, or_="REPLACE")
+
+
+def _write_reservations(db: sqlite3.Connection, accounts: Accounts, entries: Iterable[Entry]) -> None:
+    closed = [(record.reserve.id,) for record, _ in entries if isinstance(record, Settle | Release)]
+    db.executemany("DELETE FROM reservations WHERE id = ?", closed)
+    opened = [(*r[:_LINES], orjson.dumps(r.lines).decode(), *r[_LINES + 1 :]) for r in accounts.open.values()]
+    insert(db, "reservations", opened)
+
+
+def _write_open(db: sqlite3.Connection, gained: dict[OpenKey, Amounts]) -> None:
+    rows = [
+        (*key, gain.count, gain.granted, gain.charged, gain.lapsed, gain.cost, counted(gain.outcomes))
+        for key, gain in gained.items()
+    ]
+    insert(db, "open", rows, conflict=_ADD)
+
+
+def _write_rest(db: sqlite3.Connection, entries: Iterable[Entry]) -> None:
+    """What concerns no balance."""
+    kept = [record for record, _ in entries if isinstance(record, Kept)]
+    forced = [record for record, count in entries if isinstance(record, Forced) for _ in range(count)]
+    insert(db, "answers", kept, or_="REPLACE")
+    insert(db, "forced", forced)

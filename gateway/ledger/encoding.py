@@ -1,0 +1,144 @@
+"""How a group of records is written to the journal: a JSON list of `[kind, count, fields]`."""
+
+from collections.abc import Iterable
+
+import orjson
+
+from gateway.ledger.records import (
+    Charge,
+    Correction,
+    Entry,
+    Forced,
+    Grant,
+    Kept,
+    Lapse,
+    LedgerCorrupt,
+    Record,
+    Refund,
+    Release,
+    Renamed,
+    Reserve,
+    Sale,
+    Settle,
+    Spend,
+    Term,
+)
+
+_KINDS: dict[type[Record], str] = {
+    Grant: "grant",
+    Lapse: "lapse",
+    Correction: "correction",
+    Renamed: "renamed",
+    Charge: "charge",
+    Reserve: "reserve",
+    Sale: "sale",
+    Settle: "settle",
+    Release: "release",
+    Refund: "refund",
+    Spend: "spend",
+    Kept: "kept",
+    Forced: "forced",
+}
+
+
+def encode(entries: Iterable[Entry]) -> bytes:
+    """One group as the journal's payload. Raises TypeError for what JSON cannot say (an integer over 64 bits)."""
+    return orjson.dumps([(_KINDS[type(record)], count, record) for record, count in entries], default=tuple)
+
+
+def decode(payload: bytes) -> list[Entry]:
+    """The group that `encode` wrote. Raises LedgerCorrupt for anything else."""
+    try:
+        return [(_record(kind, fields), count) for kind, count, fields in orjson.loads(payload)]
+    except (ValueError, TypeError) as error:
+        raise LedgerCorrupt(f"a journal group cannot be read: {error}") from error
+
+
+def _record(kind: str, fields: list[object]) -> Record:
+    match kind, fields:
+        case "charge", [
+            str(account),
+            str(holder),
+            str(organization),
+            str(route),
+            str(upstream),
+            int(tokens),
+            int(minute),
+            str(outcome),
+            bool(unlimited),
+        ]:
+            return Charge(account, holder, organization, route, upstream, tokens, minute, outcome, unlimited)
+        case "reserve", reserve:
+            return _reserve(reserve)
+        case "sale", [list(reserve), str(outcome)]:
+            return Sale(_reserve(reserve), outcome)
+        case "settle", [list(reserve), int(tokens), bool(lapses), str(outcome), float(at)]:
+            return Settle(_reserve(reserve), tokens, lapses, outcome, at)
+        case "release", [list(reserve), bool(lapses), str(outcome), float(at)]:
+            return Release(_reserve(reserve), lapses, outcome, at)
+        case "refund", [list(reserve), int(tokens), bool(lapses), str(outcome), float(at)]:
+            return Refund(_reserve(reserve), tokens, lapses, outcome, at)
+        case "spend", [str(account), str(organization), str(route), str(upstream), int(tokens), int(minute)]:
+            return Spend(account, organization, route, upstream, tokens, minute)
+        case "kept", [str(account), str(key), str(fingerprint), int(operation), float(until), str(content)]:
+            return Kept(account, key, fingerprint, operation, until, content)
+        case "forced", [str(organization), float(at), float(until), str(boot), float(uptime)]:
+            return Forced(organization, at, until, boot, uptime)
+        case _:
+            return _of_balance(kind, fields)
+
+
+def _of_balance(kind: str, fields: list[object]) -> Record:
+    """The records that are about a balance and no operation."""
+    match kind, fields:
+        case "grant", [str(holder), int(tokens), list(term), list(prior), float(at)]:
+            return Grant(holder, tokens, _term(term), _term(prior), at)
+        case "lapse", [str(holder), int(tokens), float(at)]:
+            return Lapse(holder, tokens, at)
+        case "correction", [str(holder), int(tokens), str(reason), float(at)]:
+            return Correction(holder, tokens, reason, at)
+        case "renamed", [
+            str(former),
+            str(holder),
+            int(granted),
+            int(charged),
+            int(lapsed),
+            int(balance),
+            list(term),
+            list(was),
+            list(prior),
+            float(at),
+        ]:
+            terms = _term(term), _term(was), _term(prior)
+            return Renamed(former, holder, granted, charged, lapsed, balance, *terms, at)
+        case _:
+            raise ValueError(f"unknown record {kind!r}")
+
+
+def _term(fields: object) -> Term:
+    match fields:
+        case [int(period), int(given)]:
+            return Term(period, given)
+        case _:
+            raise ValueError("a term lacks fields")
+
+
+def _reserve(fields: object) -> Reserve:
+    match fields:
+        case [
+            int(number),
+            str(account),
+            str(holder),
+            str(organization),
+            str(route),
+            str(upstream),
+            (int() | None) as period,
+            int(tokens),
+            list(lines),
+            str(request),
+            float(at),
+        ]:
+            parts = tuple((str(name), int(part)) for name, part in lines)
+            return Reserve(number, account, holder, organization, route, upstream, period, tokens, parts, request, at)
+        case _:
+            raise ValueError("a reservation lacks fields")

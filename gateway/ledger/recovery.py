@@ -1,0 +1,81 @@
+"""The start of a ledger: the folder's lock, the book and the journal's tail together, a dead process's reservations."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from gateway.errors import BadStart
+from gateway.ledger.accounts import Accounts, lapses
+from gateway.ledger.encoding import decode, encode
+from gateway.ledger.journal import Journal, replay
+from gateway.ledger.records import Forced, LedgerCorrupt, Release
+from gateway.ledger.tables import Tables
+
+BOOK, JOURNAL = "book.sqlite3", "journal"
+"""Of the ledger's folder: the book's file, and the folder of the journal's segments."""
+
+
+def lock(folder: Path) -> int:
+    """The folder's lock, held as long as the returned file is open. Raises BadStart."""
+    try:
+        (folder / JOURNAL).mkdir(parents=True, exist_ok=True)
+        held = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise BadStart(f"the ledger's folder {folder} cannot be written: {error.strerror}") from error
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(held)
+        raise BadStart(f"the ledger in {folder} is in use by another process") from error
+    return held
+
+
+def touch(path: Path) -> None:
+    """The file, made for the process's own user alone where it is missing: SQLite would let everybody read."""
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
+
+
+def migrate(tables: Tables, journal: Path, wall: float) -> None:
+    """Brings a book of the former version to the present one, at `wall` seconds.
+
+    Raises LedgerCorrupt, and then nothing was changed, where the journal still holds what only the former version can
+    read; sqlite3.Error.
+    """
+    if not tables.outdated:
+        return
+    try:
+        for _, payload in replay(journal, tables.applied):
+            decode(payload)
+    except LedgerCorrupt as error:
+        raise LedgerCorrupt(
+            f"{journal}: holds groups of the former version that its book has not applied ({error}); "
+            "start the former version once and stop it, then this one"
+        ) from error
+    tables.migrate(wall)
+
+
+def restore(tables: Tables, folder: Path, segment: int) -> tuple[Accounts, tuple[Forced, ...], Journal]:
+    """What book and journal tail in `folder` say together, and the journal to go on with.
+
+    Raises OSError, sqlite3.Error, LedgerCorrupt.
+    """
+    accounts, forced, last = tables.load(), list(tables.forced()), tables.applied
+    for sequence, payload in replay(folder, last):
+        last = sequence
+        for record, count in decode(payload):
+            accounts.apply(record, count)
+            if isinstance(record, Forced):
+                forced.extend([record] * count)
+    return accounts, tuple(forced), Journal(folder, last, segment)
+
+
+def release_open(accounts: Accounts, journal: Journal, wall: float) -> None:
+    """Ends what a dead process left open, at `wall` seconds: free. Raises OSError."""
+    releases = [
+        Release(reserve, lapses(reserve, accounts.balance(reserve.holder)), "abandoned", wall)
+        for reserve in accounts.open.values()
+    ]
+    if releases:
+        journal.append(encode((release, 1) for release in releases))
+    for release in releases:
+        accounts.apply(release)
