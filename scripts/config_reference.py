@@ -22,6 +22,7 @@ _KINDS = {
     "15m": "[duration](#values)",
     "64KiB": "[size](#values)",
     "100/min": "[rate](#values)",
+    "2027-01-31": "[moment](#values)",
     ":8080": "[address](#values)",
 }
 
@@ -51,6 +52,7 @@ check with it. A key that is left out, or has no value, takes its default. Unkno
 | duration | `250ms` `30s` `15m` `1h` `7d` | a whole number and its unit, 36500d at most |
 | size | `512B` `64KiB` `256MiB` `2GiB` `1TiB` | in steps of 1024 |
 | rate | `10/s` `100/min` `1000/h` `5000/d` | so many in any window of that length |
+| moment | `2027-01-31` `2027-01-31T12:00:00Z` `2027-01-31T12:00+01:00` | a date alone is its beginning, in `timezone` |
 | address | `127.0.0.1:8080` `[::1]:8080` `:8080` | without a host: every interface; port 0 takes a free one |
 | number | `1000` | whole, without a unit |
 | list | `[a, b]` | one text stands for a list of it |
@@ -178,7 +180,7 @@ class Reference:
     def _either(self, path: tuple[str, ...], schemas: list[Schema]) -> str:
         words = [self._value(path, schema) for schema in schemas if schema.get("type") != "null"]
         # That one text stands for a list of it is told once for all lists.
-        listed = any(word.startswith("list of text") for word in words)
+        listed = any(word.startswith(("list of text", "list of `")) for word in words)
         return " or ".join(dict.fromkeys(word for word in words if not (listed and word == "text")))
 
     def _shorts(self, parts: list[Part]) -> Iterator[str]:

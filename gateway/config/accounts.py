@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.admission.snapshot import Every
-from gateway.config.fields import KeyText, Many, Name, short_for
+from gateway.admission.snapshot import Every, Scope
+from gateway.config.fields import NOT_EMPTY, KeyText, Many, Name, short_for
 from gateway.config.section import Section
-from gateway.config.units import RateText
+from gateway.config.units import MomentText, RateText
 
 MOST_TOKENS = 10**15
 
@@ -19,6 +19,8 @@ class Tokens(Section):
     """Tokens per period; left out: unlimited, and still counted."""
     every: Every = Every.never
     """When the grant renews, by the calendar of `timezone`; `never` is prepaid."""
+    carry_over: bool = False
+    """Whether what a period leaves stays, and a period without any request is granted as well; left out: it lapses."""
 
 
 class Throttle(Section):
@@ -55,6 +57,8 @@ class Organization(Section):
     """Whether each key spends from a balance of its own, or all from one."""
     caps: Caps = Caps()
     """Limits over all its keys."""
+    formerly: Name | None = None
+    """The name it had: its one balance goes on; left out, a renamed organization begins anew."""
 
 
 class Key(Section):
@@ -66,5 +70,15 @@ class Key(Section):
     """The organization it belongs to; left out: one of its own, named by the id."""
     plan: Name | None = None
     """A plan of its own, instead of the organization's."""
+    throttle: Annotated[Throttle, short_for("rate", {"type": "string"})] | None = None
+    """A throttle of its own, instead of the plan's; a rate alone is enough."""
+    scopes: Annotated[Many[Scope], NOT_EMPTY] = tuple(Scope)
+    """What it may ask for: lookups (and what passes through), force refreshes, and background refreshes, which later
+    versions will have."""
+    expires: MomentText | None = None
+    """When its API keys cease to be valid; a date alone means its beginning, in `timezone`."""
+    formerly: Name | None = None
+    """The id it had: its balance goes on; left out, a renamed account begins anew."""
     key: Many[KeyText] = Field(default=(), repr=False)
-    """The API keys, plain or as `sha256:` with their digest; empty ones are skipped."""
+    """The API keys, plain or as `sha256:` with their digest, several while they are changed; empty ones are skipped.
+    Those that begin with `rk_test_` cost nothing, and get stored responses only."""

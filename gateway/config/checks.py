@@ -1,12 +1,12 @@
 """What the settings must mean together: names that exist and are unique, and combinations that make sense."""
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Set
 from dataclasses import dataclass
 from itertools import chain
 
 from gateway.admission.patterns import PathPattern, Template
 from gateway.admission.peers import WHENCE
-from gateway.admission.snapshot import ClientDirectives, Share
+from gateway.admission.snapshot import ClientDirectives, Every, Share
 from gateway.config.digest import key_digest
 from gateway.config.document import SettingPath
 from gateway.config.errors import ConfigError
@@ -28,7 +28,15 @@ class Complaint:
 def check(config: Config) -> list[ConfigError]:
     """Everything wrong with the settings of a config together."""
     complaints = chain(
-        _whole(config), _store(config), _admin(config), _accounts(config), _keys(config), _routes(config)
+        _whole(config),
+        _store(config),
+        _admin(config),
+        _plans(config),
+        _accounts(config),
+        _formerly(config),
+        _keys(config),
+        _upstreams(config),
+        _routes(config),
     )
     document = config.document
     return [
@@ -56,6 +64,14 @@ def _admin(config: Config) -> Iterator[Complaint]:
         yield Complaint(("admin", "listen"), message, (("admin", "token"),), at_key=False)
 
 
+def _plans(config: Config) -> Iterator[Complaint]:
+    for name, plan in config.plans.items():
+        path: SettingPath = ("plans", name, "tokens")
+        if plan.tokens.carry_over and (plan.tokens.grant is None or plan.tokens.every is Every.never):
+            message = "needs a `grant` that renews: a prepaid one never lapses, and an unlimited plan has none"
+            yield Complaint((*path, "carry_over"), message, ((*path, "grant"), (*path, "every")))
+
+
 def _accounts(config: Config) -> Iterator[Complaint]:
     for name, organization in config.organizations.items():
         yield from _reference(config, ("organizations", name, "plan"), organization.plan, "plans")
@@ -68,6 +84,34 @@ def _accounts(config: Config) -> Iterator[Complaint]:
         if key.organization is None and key.id in config.document.names("organizations"):
             message = "an organization has this name; name it under `organization`, or rename the key"
             yield Complaint(("keys", at, "id"), message, (("keys", at, "organization"),))
+
+
+def _formerly(config: Config) -> Iterator[Complaint]:
+    """A balance goes over from one name to one other, and a name that is still used keeps its own."""
+    keys: list[tuple[str | None, SettingPath]] = []
+    for at, key in enumerate(config.keys):
+        keys.append((key.formerly, ("keys", at, "formerly")))
+        if key.formerly and key.organization and _has_one_balance(config, key.organization):
+            message = "with `balance: organization` the balance is the organization's: say there what it was"
+            yield Complaint(keys[-1][1], message, (("organizations", key.organization, "balance"),))
+    organizations: list[tuple[str | None, SettingPath]] = []
+    for name, organization in config.organizations.items():
+        organizations.append((organization.formerly, ("organizations", name, "formerly")))
+        if organization.formerly and not _has_one_balance(config, name):
+            message = "needs `balance: organization`: here each key has its own, and says itself what it was"
+            yield Complaint(organizations[-1][1], message, (("organizations", name, "balance"),))
+    yield from _taken_over(config, keys, {key.id for key in config.keys}, "keys")
+    yield from _taken_over(config, organizations, config.document.names("organizations"), "organizations")
+
+
+def _taken_over(
+    config: Config, formers: Iterable[tuple[str | None, SettingPath]], present: Set[str], where: str
+) -> Iterator[Complaint]:
+    named = [(name, path) for name, path in formers if name is not None]
+    yield from _repeated(config, named, f"what another of `{where}` was")
+    for name, path in named:
+        if name in present:
+            yield Complaint(path, f"is still in `{where}`, and keeps its balance", at_key=False)
 
 
 def _has_one_balance(config: Config, name: str) -> bool:
@@ -120,6 +164,13 @@ def _routes(config: Config) -> Iterator[Complaint]:
         yield from _refreshed(config, route, path)
         yield from _tagged(config, route, path)
         yield from _whence(route, path)
+
+
+def _upstreams(config: Config) -> Iterator[Complaint]:
+    for name, upstream in config.upstreams.items():
+        if upstream.cost is not None and upstream.credentials == "client":
+            message = "with `credentials: client` the upstream charges the client, not you"
+            yield Complaint(("upstreams", name, "cost"), message)
 
 
 def _upstream(config: Config, route: Route, path: SettingPath) -> Iterator[Complaint]:

@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from time import time
 
 from gateway.admission.cors import Cors
 from gateway.admission.patterns import PathPattern, Template
@@ -10,24 +11,21 @@ from gateway.admission.snapshot import (
     Account,
     CachePolicy,
     ClientDirectives,
-    Plan,
     Price,
     PriceOption,
     RefreshPolicy,
     Route,
     Share,
     Snapshot,
-    ThrottlePolicy,
     UpstreamPolicy,
 )
 from gateway.config import accounts, routes
 from gateway.config.digest import key_digest
 from gateway.config.document import SettingPath
 from gateway.config.errors import ConfigError
+from gateway.config.holders import Accounts
 from gateway.config.schema import Config, Upstream
 from gateway.rfc9111.stored import Policy
-
-_UNLIMITED = Plan("unlimited")
 
 
 def snapshot(config: Config) -> Snapshot:
@@ -43,9 +41,15 @@ def snapshot(config: Config) -> Snapshot:
     )
 
 
-def warnings(config: Config) -> list[ConfigError]:
-    """What is allowed but seldom meant."""
-    told = [*_keyless(config), *_unsent(config), *_organizations_with_many_balances(config), *_unreachable(config)]
+def warnings(config: Config, wall: Callable[[], float] = time) -> list[ConfigError]:
+    """What is allowed but seldom meant; `wall` tells the seconds since the epoch, for what has expired."""
+    told = [
+        *_keyless(config),
+        *_unsent(config),
+        *_organizations_with_many_balances(config),
+        *_expired(config, wall()),
+        *_unreachable(config),
+    ]
     for at, route in enumerate(config.routes):
         path: SettingPath = ("routes", at)
         if route.access == "public" and route.credentials == "upstream":
@@ -59,8 +63,7 @@ def warnings(config: Config) -> list[ConfigError]:
 
 def accounts_by_id(config: Config) -> dict[str, Account]:
     """The account of each of `keys`, also of those that hold no API key now."""
-    plans = {name: _plan(name, plan) for name, plan in config.plans.items()}
-    return {key.id: _account(config, key, plans) for key in config.keys}
+    return {account.id: account for account in Accounts(config).configured()}
 
 
 def upstream_of(config: Config, route: routes.Route) -> str:
@@ -154,6 +157,7 @@ def _upstream(name: str, upstream: Upstream) -> UpstreamPolicy:
         queue=upstream.limits.queue,
         wait=upstream.limits.wait,
         rate=upstream.limits.rate,
+        cost=() if upstream.cost is None else upstream.cost.body,
     )
 
 
@@ -163,31 +167,6 @@ def _keys(config: Config) -> Iterator[tuple[bytes, Account]]:
         for text in key.key:
             if text:
                 yield key_digest(text), found[key.id]
-
-
-def _account(config: Config, key: accounts.Key, plans: dict[str, Plan]) -> Account:
-    alone = accounts.Organization()
-    organization = config.organizations[key.organization] if key.organization else alone
-    plan = key.plan or organization.plan
-    shared = organization.balance == "organization"
-    return Account(
-        id=key.id,
-        organization=key.organization or key.id,
-        plan=plans[plan] if plan else _UNLIMITED,
-        # No name holds a colon, so no key's id is an organization's holder.
-        holder=f"org:{key.organization}" if shared else key.id,
-        force_refresh_cap=organization.caps.force_refresh,
-    )
-
-
-def _plan(name: str, plan: accounts.Plan) -> Plan:
-    throttle = plan.throttle
-    return Plan(
-        name=name,
-        grant=plan.tokens.grant,
-        every=plan.tokens.every,
-        throttle=ThrottlePolicy(throttle.rate, throttle.burst or throttle.rate.count) if throttle else None,
-    )
 
 
 def _folded(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -200,7 +179,7 @@ def _keyless(config: Config) -> Iterator[ConfigError]:
         return
     for at, route in enumerate(config.routes):
         if route.access == "key":
-            message = "needs an API key, and `keys` holds none: every request gets 401"
+            message = "needs an API key, and `keys` holds none: 401 until one is made with `gateway keys create`"
             yield config.document.error(message, ("routes", at))
             return
 
@@ -219,6 +198,12 @@ def _organizations_with_many_balances(config: Config) -> Iterator[ConfigError]:
         if sizes[name] > 1 and organization.balance == "key" and plan.tokens.grant is not None:
             message = f"each of its {sizes[name]} keys has a balance of its own; `balance: organization` makes it one"
             yield config.document.error(message, ("organizations", name), at_key=True)
+
+
+def _expired(config: Config, wall: float) -> Iterator[ConfigError]:
+    for at, account in enumerate(Accounts(config).configured()):
+        if account.expires is not None and account.expires <= wall:
+            yield config.document.error("is over: every request with its keys gets 401", ("keys", at, "expires"))
 
 
 def _shares_clients_answers(route: routes.Route, upstream: Upstream) -> bool:

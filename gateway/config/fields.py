@@ -224,6 +224,13 @@ def _key(value: object) -> str:
     return value
 
 
+def _member_path(value: object) -> tuple[str, ...]:
+    """Names of members, of which each is within the one before."""
+    if isinstance(value, str) and re.fullmatch(r"[^\s.]+(\.[^\s.]+)*", value) and len(value) <= 256:
+        return tuple(value.split("."))
+    raise ValueError("must be the name of a member of a JSON object, or a path of them such as usage.tokens")
+
+
 def _timezone(value: object) -> str:
     try:
         return ZoneInfo(str(value)).key
@@ -274,4 +281,5 @@ Charged = Annotated[
 ]
 Accepted = Annotated[KeySource, PlainValidator(_key_source), PlainSerializer(_spelled_key_source), _TEXT]
 KeyText = Annotated[str, PlainValidator(_key), _TEXT]
+MemberPath = Annotated[tuple[str, ...], PlainValidator(_member_path), PlainSerializer(".".join), _TEXT]
 Timezone = Annotated[str, PlainValidator(_timezone), _TEXT]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, field_validator
+from pydantic import AfterValidator, Field, PrivateAttr, field_validator
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import SchemaSerializer, core_schema
 
@@ -19,6 +19,7 @@ from gateway.config.fields import (
     FieldValue,
     Host,
     Many,
+    MemberPath,
     Name,
     Network,
     Timezone,
@@ -69,8 +70,8 @@ class Admin(Section):
     listen: Listen = Field(default=Address("127.0.0.1", 9180), json_schema_extra={"default": "127.0.0.1:9180"})
     """Where it listens; the environment variable GATEWAY_ADMIN gives another default."""
     token: Annotated[str, Field(repr=False)] = ""
-    """What callers must present, required off loopback; GATEWAY_ADMIN_TOKEN gives a default. /metrics, /livez and
-    /readyz never need it."""
+    """What callers of the admin API for keys and grants must present as a bearer token, required off loopback;
+    GATEWAY_ADMIN_TOKEN gives a default. /metrics, /livez and /readyz never need it."""
 
 
 class Log(Section):
@@ -102,11 +103,19 @@ class Store(Section):
         return folder / path
 
 
+def _kept_long_enough(seconds: float) -> float:
+    # Two months of 31 days, and a day for the hours that clocks are set by.
+    if seconds < 63 * 86400:
+        raise ValueError("must be at least 63d, so that the month that ended last is whole")
+    return seconds
+
+
 class Ledger(Section):
     """The accounts' books."""
 
-    keep: Timeout = 400 * 86400.0
-    """How long receipts are kept; this version drops none."""
+    keep: Annotated[Duration, AfterValidator(_kept_long_enough)] = 400 * 86400.0
+    """How long records and receipts are kept, 63d at least, so that the month that ended last is whole; older ones go,
+    and a checkpoint holds their sums."""
 
 
 class Auth(Section):
@@ -145,6 +154,13 @@ class UpstreamLimits(Section):
     """Requests to it in any window; `none` for no limit."""
 
 
+class UpstreamCost(Section):
+    """Where an upstream says what a call has cost; recorded beside what the gateway charges for it."""
+
+    body: MemberPath
+    """The member of its JSON object that holds the tokens; dots lead into objects within, as in `usage.tokens`."""
+
+
 class Upstream(Section):
     """An API behind the gateway."""
 
@@ -158,6 +174,8 @@ class Upstream(Section):
     """How long it may take; a duration alone is the total."""
     limits: UpstreamLimits = UpstreamLimits()
     """What it is spared."""
+    cost: UpstreamCost | None = None
+    """What it charges, as its answers tell it, for `gateway usage`; left out: not recorded."""
 
 
 class Config(Section):

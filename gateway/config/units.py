@@ -1,9 +1,12 @@
 """Durations, sizes, rates and addresses as the config spells them; every parser raises ValueError without the value."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date, datetime, time
 from ipaddress import ip_address
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, PlainSerializer, PlainValidator, WithJsonSchema
 
@@ -16,6 +19,7 @@ _WINDOWS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = r"(\d{1,12})(ms|s|m|h|d)"
 _SIZE = r"(\d{1,12})(B|KiB|MiB|GiB|TiB)"
 _RATE = r"([1-9]\d{0,8})/(s|min|h|d)"
+_MOMENT = r"(19[7-9]\d|[2-9]\d{3})-\d\d-\d\d(T\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d))?"
 _ADDRESS = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):(\d{1,5})"
 
 _LONGEST = 36500 * _MILLISECONDS["d"]
@@ -63,6 +67,30 @@ def format_rate(rate: Rate) -> str:
     """The rate as the config spells it."""
     unit = next(unit for unit, seconds in _WINDOWS.items() if seconds == rate.seconds)
     return f"{rate.count}/{unit}"
+
+
+Moment = date | datetime
+"""A point in time, or a date: its beginning in whichever timezone holds."""
+
+
+def parse_moment(value: object) -> Moment:
+    """`2027-01-31`, or `2027-01-31T12:00:00Z` with its own offset from UTC."""
+    if isinstance(value, str) and re.fullmatch(_MOMENT, value, re.ASCII):
+        with suppress(ValueError):
+            return datetime.fromisoformat(value) if "T" in value else date.fromisoformat(value)
+    raise ValueError("must be a date such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z")
+
+
+def format_moment(moment: Moment) -> str:
+    """The moment as the config spells it."""
+    return moment.isoformat()
+
+
+def wall_seconds(moment: Moment, timezone: str) -> float:
+    """The moment in seconds since the epoch; where clocks skip a date's midnight, the first moment after it."""
+    if not isinstance(moment, datetime):
+        moment = datetime.combine(moment, time(), ZoneInfo(timezone))
+    return moment.timestamp()
 
 
 @dataclass(slots=True, frozen=True)
@@ -140,6 +168,11 @@ Size = Annotated[
 
 RateText = Annotated[Rate, PlainValidator(parse_rate), PlainSerializer(format_rate), _text_schema(_RATE, "100/min")]
 """So many in any window."""
+
+MomentText = Annotated[
+    Moment, PlainValidator(parse_moment), PlainSerializer(format_moment), _text_schema(_MOMENT, "2027-01-31")
+]
+"""A date or a point in time."""
 
 Listen = Annotated[Address, PlainValidator(parse_address), PlainSerializer(str), _text_schema(_ADDRESS, ":8080")]
 """Where a server listens."""

@@ -12,6 +12,9 @@ def route(text: str) -> str:
 
 
 DIGEST = "sha256:8254c329a92850f6d539dd376f4816ee2764517da5e0235514af433164480d7a"  # of `k`
+ITS_OWN = "with `balance: organization` the balance is the organization's: say there what it was"
+EACH_ITS_OWN = "needs `balance: organization`: here each key has its own, and says itself what it was"
+RENEWS = "needs a `grant` that renews: a prepaid one never lapses, and an unlimited plan has none"
 ANY = "routes: [{upstream: api}]\n"
 
 
@@ -60,6 +63,39 @@ ANY = "routes: [{upstream: api}]\n"
             + ANY
             + "plans: {p: }\norganizations: {o: {balance: organization}}\nkeys: [{id: a, organization: o, plan: p}]\n",
             ["5:33: keys[0].plan: with `balance: organization` the plan is the organization's too"],
+        ),
+        (
+            ONE + ANY + "plans: {p: {tokens: {grant: 1, carry_over: true}}}\n",
+            ["3:32: plans.p.tokens.carry_over: " + RENEWS],
+        ),
+        (
+            ONE + ANY + "plans: {p: {tokens: {every: month, carry_over: true}}}\n",
+            ["3:36: plans.p.tokens.carry_over: " + RENEWS],
+        ),
+        (
+            ONE + ANY + "keys: [{id: a, formerly: a}, {id: b, formerly: a}, {id: c, formerly: d}]\n",
+            [
+                "3:26: keys[0].formerly: is still in `keys`, and keeps its balance",
+                "3:48: keys[1].formerly: is still in `keys`, and keeps its balance",
+                "3:48: keys[1].formerly: is what another of `keys` was, on line 3",
+            ],
+        ),
+        (
+            ONE + ANY + "organizations: {o: {balance: organization}}\nkeys: [{id: a, organization: o, formerly: b}]\n",
+            ["4:33: keys[0].formerly: " + ITS_OWN],
+        ),
+        (
+            ONE + ANY + "organizations: {o: {formerly: p}, p: {balance: organization, formerly: q},"
+            " r: {balance: organization, formerly: q}}\n",
+            [
+                "3:21: organizations.o.formerly: " + EACH_ITS_OWN,
+                "3:31: organizations.o.formerly: is still in `organizations`, and keeps its balance",
+                "3:113: organizations.r.formerly: is what another of `organizations` was, on line 3",
+            ],
+        ),
+        (
+            "upstreams: {api: {url: http://api, credentials: client, cost: {body: tokens}}}\n" + ANY,
+            ["1:57: upstreams.api.cost: with `credentials: client` the upstream charges the client, not you"],
         ),
         (ONE + ANY + "keys:\n- id: a\n- id: b\n- id: a\n", ["6:7: keys[2].id: is the id of another key, on line 4"]),
         (
@@ -165,6 +201,12 @@ ANY = "routes: [{upstream: api}]\n"
         "key's organization",
         "key named as an organization",
         "a plan beside the balance's",
+        "carry-over of a prepaid grant",
+        "carry-over of no grant",
+        "keys that are what they were",
+        "a former key of one balance",
+        "organizations that are what they were",
+        "the cost of a client's call",
         "ids",
         "API keys",
         "API key and its digest",
@@ -198,6 +240,10 @@ def test_what_makes_no_sense_together(errors: Errors, text: str, told: list[str]
         ONE + ANY + "admin: {listen: ':80', token: secret}\n",
         ONE + ANY + "keys: [{id: a, key: [k, k, '', '']}, {id: b, key: ''}]\n",
         ONE + ANY + "plans: {p: }\norganizations: {o: }\nkeys: [{id: a, organization: o, plan: p}]\n",
+        ONE + ANY + "plans: {p: {tokens: {grant: 1, every: hour, carry_over: true}, throttle: 1/s}, q: {}}\n",
+        ONE + ANY + "organizations: {o: {balance: organization}}\nkeys: [{id: a, organization: o, throttle: 1/s}]\n",
+        ONE + ANY + "organizations: {o: {balance: organization, formerly: a}}\nkeys: [{id: a}, {id: b, formerly: o}]\n",
+        "upstreams: {api: {url: http://api, cost: {body: usage.tokens}}}\n" + ANY,
         ONE + "routes: [{match: /a}, {match: /b}]\n",
         route("access: public, cache: {share: everyone}, refresh: false, tokens_in_body: false"),
         route("access: public, credentials: upstream"),
@@ -210,6 +256,10 @@ def test_what_makes_no_sense_together(errors: Errors, text: str, told: list[str]
         "admin with a token",
         "one account's key twice, and empty ones",
         "a key's own plan",
+        "carry-over",
+        "a key's own throttle",
+        "names that were of the other kind",
+        "an upstream's cost",
         "routes without names",
         "public",
         "an open door, warned about elsewhere",

@@ -5,6 +5,7 @@ from hashlib import sha256
 import pytest
 from config.test_config_load import SECRETS, SIX_LINES, WHOLE
 from config.texts import Read
+from support.clock import FakeClock
 
 from gateway.admission.cors import Cors
 from gateway.admission.snapshot import (
@@ -74,6 +75,7 @@ def test_the_whole_case(read: Read) -> None:
     assert public.cache.policy == Policy()
     pro = Plan("pro", 2000, Every.month, ThrottlePolicy(Rate(600, 60.0), 600))
     assert values.keys == {sha256(b"rk_live_ci").digest(): Account("acme-ci", "acme", pro, "acme-ci", Rate(100, 60.0))}
+    assert values.upstreams["retailer"].cost == ()
     assert values.upstreams["elsewhere"] == UpstreamPolicy("elsewhere", ("http://elsewhere.example",))
     assert values.accept[2] == KeySource("header", "X-Api-Key")
 
@@ -190,6 +192,11 @@ def test_the_rest_of_the_snapshot(read: Read) -> None:
     assert (values.timezone, values.accept) == ("Europe/Rome", (KeySource("query", "key"),))
 
 
+def test_where_an_upstream_tells_its_cost(read: Read) -> None:
+    values = snapshot(read("upstreams: {api: {url: http://api, cost: {body: usage.tokens}}}\nroutes: [{}]\n"))
+    assert values.upstreams["api"].cost == ("usage", "tokens")
+
+
 def test_the_command_line_alone() -> None:
     [route] = snapshot(single("http://api", "15m", {})).routes
     assert (route.name, route.public, route.send_credentials, route.price) == ("upstream", True, False, None)
@@ -230,7 +237,7 @@ def test_routes_that_never_match(read: Read, first: str, second: str, told: bool
 CLIENT = "upstreams: {api: {url: http://api, credentials: client}}\n"
 KEYS = "keys: [{id: a, key: a, organization: o}, {id: b, key: b, organization: o}]\n"
 ONE_OF_O = "keys: [{id: a, key: a, organization: o}]\n"
-KEYLESS = "needs an API key, and `keys` holds none: every request gets 401"
+KEYLESS = "needs an API key, and `keys` holds none: 401 until one is made with `gateway keys create`"
 HEADERS = "not sent with `credentials: client`, where the client's fields go on"
 PLAN = "plans: {p: {tokens: {grant: 1}}}\n"
 
@@ -279,6 +286,22 @@ PLAN = "plans: {p: {tokens: {grant: 1}}}\n"
 def test_what_is_seldom_meant(read: Read, text: str, told: str | None) -> None:
     found = [f"{error.line}:{error.column}: {error.message}" for error in warnings(read(text))]
     assert found == ([told] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("expires", "told"),
+    [
+        ("2026-01-15", True),
+        ("2026-01-15T12:00:00Z", True),
+        ("2026-01-15T12:00:01Z", False),
+        ("2026-01-16", False),
+    ],
+    ids=["yesterday", "right now", "in a second", "tomorrow"],
+)
+def test_keys_that_have_expired(read: Read, expires: str, told: bool) -> None:
+    config = read(f"{ONE}routes: [{{}}]\nkeys: [{{id: a, key: k}}, {{id: b, key: l, expires: '{expires}'}}]\n")
+    found = [f"{error.line}:{error.column}: {error.message}" for error in warnings(config, FakeClock().wall)]
+    assert found == (["3:50: keys[1].expires: is over: every request with its keys gets 401"] if told else [])
 
 
 def test_the_whole_case_needs_no_warning(read: Read) -> None:

@@ -50,6 +50,8 @@ VALID: list[tuple[Any, object, object]] = [
     (fields.KeyText, "", ""),
     (fields.KeyText, "sha256:" + "aF" * 32, "sha256:" + "aF" * 32),
     (fields.Timezone, "America/Los_Angeles", "America/Los_Angeles"),
+    (fields.MemberPath, "tokens_consumed", ("tokens_consumed",)),
+    (fields.MemberPath, "usage.total-tokens.$", ("usage", "total-tokens", "$")),
 ]
 
 INVALID: list[tuple[Any, object, str]] = [
@@ -123,6 +125,12 @@ INVALID: list[tuple[Any, object, str]] = [
     (fields.Timezone, "PST8", "must be a time zone"),
     (fields.Timezone, "../../etc/passwd", "must be a time zone"),
     (fields.Timezone, "", "must be a time zone"),
+    (fields.MemberPath, "", "must be the name of a member"),
+    (fields.MemberPath, "usage.", "must be the name of a member"),
+    (fields.MemberPath, "usage..tokens", "must be the name of a member"),
+    (fields.MemberPath, "usage. tokens", "must be the name of a member"),
+    (fields.MemberPath, "a." * 128 + "b", "must be the name of a member"),
+    (fields.MemberPath, ["usage"], "must be the name of a member"),
 ]
 
 

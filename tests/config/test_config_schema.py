@@ -1,17 +1,20 @@
 """The schema: short forms, ranges, empty values, and the JSON Schema made of it."""
 
+from datetime import date
 from typing import Any
 
 import pytest
 from config.texts import Errors, Read
 
-from gateway.admission.snapshot import Every, Rate
+from gateway.admission.snapshot import Every, Rate, Scope
 from gateway.config.schema import Config, schema_json
 
 LIMITS = (
     "body, body_timeout, buffered, connections, connections_per_address, fields, head_timeout, target, write_timeout"
 )
 CHARGED = "must be a status class from 1xx to 4xx or a status code below 500"
+NAME = "must be a name of letters, digits and . _ @ + -"
+RATE = "must be a rate of at least one such as 10/s, 100/min, 1000/h or 5000/d"
 BASE = "upstreams: {api: {url: http://api}}\n"
 
 
@@ -44,6 +47,9 @@ def test_short_forms_of_a_route(read: Read, short: str, long: str) -> None:
         ("plans: {p: {tokens: 5, throttle: 5/s}}", "plans: {p: {tokens: {grant: 5}, throttle: {rate: 5/s}}}"),
         ("organizations: {o: }", "organizations: {o: {}}"),
         ("keys: [{id: a, key: k}]", "keys: [{id: a, key: [k]}]"),
+        ("keys: [{id: a, throttle: 5/s}]", "keys: [{id: a, throttle: {rate: 5/s}}]"),
+        ("keys: [{id: a, scopes: refresh}]", "keys: [{id: a, scopes: [refresh]}]"),
+        ("keys: [{id: a, scopes: , expires: , formerly: }]", "keys: [{id: a}]"),
         ("auth: {accept: bearer}", "auth: {accept: [bearer]}"),
         ("hosts: a.example", "hosts: [a.example]"),
         ("limits:\nstore:\nadmin:\nlog:\nplans:\n", ""),
@@ -67,7 +73,18 @@ def test_what_is_left_out(read: Read) -> None:
     assert route.refresh
     assert (route.refresh.query, route.refresh.post) == (("include_force_refresh", "force_refresh"), "auto")
     assert (config.plans["p"].tokens.grant, config.plans["p"].tokens.every) == (None, Every.never)
-    assert (config.organizations["o"].balance, config.keys[0].key) == ("key", ())
+    assert config.plans["p"].tokens.carry_over is False
+    assert (config.organizations["o"].balance, config.organizations["o"].formerly) == ("key", None)
+    [key] = config.keys
+    assert (key.key, key.throttle, key.scopes, key.expires, key.formerly) == ((), None, tuple(Scope), None, None)
+    assert config.upstreams["api"].cost is None
+
+
+def test_what_keys_and_the_ledger_may_say(read: Read) -> None:
+    key = "{id: a, scopes: [lookup, lookup], expires: 2027-01-31}"
+    config = read(f"{BASE}routes: [{{}}]\nledger: {{keep: 63d}}\nkeys: [{key}]\n")
+    assert config.ledger.keep == 63 * 86400
+    assert (config.keys[0].scopes, config.keys[0].expires) == ((Scope.lookup, Scope.lookup), date(2027, 1, 31))
 
 
 def test_rates_may_be_none(read: Read) -> None:
@@ -99,6 +116,26 @@ def test_rates_may_be_none(read: Read) -> None:
         ),
         ("plans: {p: {throttle: {rate: 1/s, burst: 0}}}", "3:42: plans.p.throttle.burst: must be at least 1"),
         ("plans: {p: {throttle: {burst: 1}}}", "3:13: plans.p.throttle: `rate` is required"),
+        (
+            "plans: {p: {tokens: {grant: 1, every: day, carry_over: maybe}}}",
+            "3:56: plans.p.tokens.carry_over: must be true or false",
+        ),
+        ("keys: [{id: a, scopes: []}]", "3:24: keys[0].scopes: must not be empty"),
+        (
+            "keys: [{id: a, scopes: [lookup, refrsh]}]",
+            "3:33: keys[0].scopes[1]: must be 'lookup', 'refresh' or 'background', did you mean `refresh`?",
+        ),
+        (
+            "keys: [{id: a, expires: tomorrow}]",
+            "3:25: keys[0].expires: must be a date such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z",
+        ),
+        ("keys: [{id: a, throttle: 5}]", f"3:26: keys[0].throttle.rate: {RATE}"),
+        ("keys: [{id: a, formerly: 'a b'}]", f"3:26: keys[0].formerly: {NAME}"),
+        ("organizations: {o: {formerly: 'org:a'}}", f"3:31: organizations.o.formerly: {NAME}"),
+        (
+            "ledger: {keep: 62d}",
+            "3:16: ledger.keep: must be at least 63d, so that the month that ended last is whole",
+        ),
         ("plans: {p q: {}}", "3:9: plans: must be a name of letters, digits and . _ @ + -"),
         (
             "limits: {tll: 1}",

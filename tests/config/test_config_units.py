@@ -1,5 +1,7 @@
 """Durations, sizes, rates and addresses."""
 
+from datetime import UTC, date, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,12 +10,15 @@ from gateway.admission.snapshot import Rate
 from gateway.config.units import (
     Address,
     format_duration,
+    format_moment,
     format_rate,
     format_size,
     parse_address,
     parse_duration,
+    parse_moment,
     parse_rate,
     parse_size,
+    wall_seconds,
 )
 
 
@@ -84,6 +89,54 @@ def test_what_is_no_rate(text: object) -> None:
 @given(st.integers(min_value=1, max_value=10**9 - 1), st.sampled_from([1.0, 60.0, 3600.0, 86400.0]))
 def test_rates_survive_their_spelling(count: int, seconds: float) -> None:
     assert parse_rate(format_rate(Rate(count, seconds))) == Rate(count, seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "timezone", "wall"),
+    [
+        ("2027-01-31", "UTC", datetime(2027, 1, 31, tzinfo=UTC)),
+        ("2027-01-31", "Europe/Berlin", datetime(2027, 1, 30, 23, tzinfo=UTC)),
+        ("2027-07-31", "America/New_York", datetime(2027, 7, 31, 4, tzinfo=UTC)),
+        ("2018-11-04", "America/Sao_Paulo", datetime(2018, 11, 4, 3, tzinfo=UTC)),
+        ("2027-01-31T12:00:00Z", "Europe/Berlin", datetime(2027, 1, 31, 12, tzinfo=UTC)),
+        ("2027-01-31T12:00Z", "UTC", datetime(2027, 1, 31, 12, tzinfo=UTC)),
+        ("2027-01-31T12:00:00+05:30", "UTC", datetime(2027, 1, 31, 6, 30, tzinfo=UTC)),
+    ],
+    ids=["UTC", "a date's own midnight", "in summer", "a midnight that is skipped", "Z", "no seconds", "an offset"],
+)
+def test_moments_are_seconds_since_the_epoch(text: str, timezone: str, wall: datetime) -> None:
+    assert wall_seconds(parse_moment(text), timezone) == wall.timestamp()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2027-1-31",
+        "2027-02-30",
+        "20270131",
+        "2027-W05-1",
+        "1969-12-31",
+        "2027-01-31T12:00:00",
+        "2027-01-31 12:00:00Z",
+        "2027-01-31T25:00:00Z",
+        "2027-01-31T12:00:00.5Z",
+        "2027-01-31\n",
+        "２027-01-31",
+        "tomorrow",
+        None,
+        1_800_000_000,
+    ],
+)
+def test_what_is_no_moment(text: object) -> None:
+    with pytest.raises(ValueError, match="must be a date such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z"):
+        parse_moment(text)
+
+
+@given(st.dates(date(1970, 1, 1)) | st.integers(0, 2**37).map(lambda wall: datetime.fromtimestamp(wall, UTC)))
+def test_moments_survive_their_spelling(moment: date | datetime) -> None:
+    assert parse_moment(format_moment(moment)) == moment
+    assert isinstance(wall_seconds(moment, "Pacific/Kiritimati"), float)
 
 
 @pytest.mark.parametrize(

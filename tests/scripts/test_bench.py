@@ -2,12 +2,17 @@
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.scripts import answer
+from support.upstream import ScriptedUpstream
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -143,6 +148,31 @@ def test_hits_must_be_hits(source: Any, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(load, "measure", ask)
     with pytest.raises(SystemExit, match="these are not hits"):
         load.measure_hits(source, source, load.Asked(), 1)
+
+
+def test_every_mix_of_keys_starts_with_the_book_up_to_date(source: Any, upstream: ScriptedUpstream, wrk: Wrk) -> None:
+    """A book that is behind would be paid for by the round after."""
+    server = _part("processes").Server("gateway", upstream.port, os.getpid())
+    receipt = "/-/receipts/rcpt_7fffffffffff"
+    upstream.then(receipt, answer("behind", 503))
+    upstream.script(receipt, answer("none", 404))
+    settings = _part("settings").Settings(rounds=2, seconds=1)
+
+    table = _part("parts.keys").keys(_part("parts.arena").Arena(settings, source, {"gateway": server}))
+
+    assert [row[0] for row in table.rows] == [
+        "one key",
+        "1,000 keys, the same URLs",
+        "1,000 keys, 1,000 URLs",
+        "one key, a receipt each",
+    ]
+    assert {row[3] for row in table.rows} == {"1.00"}
+    assert [(goal.wanted.rpartition(" ")[2], goal.reached) for goal in table.goals] == [("0.80", True)] * 2
+    assert len(upstream.calls(receipt)) == 2 + 2 * len(table.rows)
+    asked = [words[words.index("--") + 1 :] for words in wrk.asked]
+    assert asked[0][:3] == ["sequence", "1", "1000"]
+    mixes = [["1", "10"], ["1000", "10"], ["1000", "1000"], ["1", "10"]]
+    assert [words[1:3] for words in asked[1:]] == mixes * 2
 
 
 def test_a_table_is_markdown_with_its_goals() -> None:
