@@ -1,0 +1,55 @@
+"""JSON in and out of the operators' API: bounded in size and time, and no form of a page."""
+
+import asyncio
+from typing import TypeVar
+
+import orjson
+from aiohttp import web
+from aiohttp.http_exceptions import PayloadEncodingError
+
+from gateway.admin.guard import refuse_unmarked
+from gateway.admin.refusals import Denied, Refusal
+from gateway.answers.negotiation import weights
+from gateway.answers.problem import PROBLEM_JSON
+from gateway.config.section import Section
+from gateway.keys.orders import ordered
+
+# Seconds that a request's content may take.
+_PATIENCE = 10.0
+
+Order = TypeVar("Order", bound=Section)
+
+
+async def read_order(request: web.Request, kind: type[Order]) -> Order:
+    """The order that the request's JSON object describes.
+
+    Raises Denied: not_json, too_slow, malformed; Refused(invalid); HTTPRequestEntityTooLarge past the server's bound.
+    """
+    refuse_unmarked(request.headers)
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            content = await request.read()
+    except TimeoutError:
+        raise Denied(Refusal.too_slow) from None
+    except (web.RequestPayloadError, PayloadEncodingError):
+        raise Denied(Refusal.malformed, "The content is not what its fields say.") from None
+    try:
+        values = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise Denied(Refusal.malformed, f"The content is not JSON: {error}.") from None
+    if not isinstance(values, dict):
+        raise Denied(Refusal.malformed, "The content must be a JSON object.")
+    return ordered(kind, values)
+
+
+def answer(status: int, document: object) -> web.Response:
+    """An answer of JSON content."""
+    return web.Response(status=status, body=orjson.dumps(document), content_type="application/json")
+
+
+def problem(denied: Denied, accept: str | None) -> web.Response:
+    """The answer to what is not carried out, in the form that `accept` asks for."""
+    named = accept is not None and weights(accept).get(PROBLEM_JSON, 0.0) > 0
+    kind = PROBLEM_JSON if named else "application/json"
+    fields = [*denied.fields, ("Content-Type", kind), ("Cache-Control", "no-store")]
+    return web.Response(status=denied.refusal.status, body=denied.document(), headers=fields)
