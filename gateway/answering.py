@@ -12,10 +12,13 @@ from gateway.answers.narrowing import narrowed
 from gateway.answers.problem import problem_body, problem_fields
 from gateway.answers.splice import accepts_gzip, join, join_gzip
 from gateway.errors import Problem
+from gateway.idempotency import Replay
+from gateway.ledger.receipts import receipt_id
 from gateway.messages import Answer, Fields, Stream
 from gateway.operation import Operation
 from gateway.ports import Clock
 from gateway.rfc9111.dates import format_date
+from gateway.rfc9111.freshness import current_age
 from gateway.rfc9111.stored import StoredResponse
 
 _VIA = b"Via: 1.1 gateway\r\n"
@@ -29,11 +32,7 @@ class Answering:
 
     def stored(self, op: Operation, stored: StoredResponse, age: float, charge: Charge | None) -> Answer:
         """From a stored response, or one in that form; what the request's preconditions and Range leave of it."""
-        status, reason = stored.status, stored.reason
-        lines, body = self._content(op, stored, charge)
-        if op.prepared is not None and op.prepared.conditional:
-            fields, now = op.prepared.request.fields, self._clock.wall()
-            status, reason, lines, body = narrowed(fields, stored, lines, body, now, ranged=op.prepared.ranged)
+        status, reason, lines, body = self._narrowed(op, stored, charge)
         shown = b"Age: %d\r\n" % age if op.ttl is not None or age >= 1 else b""
         return Answer(status, reason, lines + shown + self._common(op, charge), body)
 
@@ -46,6 +45,14 @@ class Answering:
         lines = b"".join(kept) + self._common(op, charge, origin)
         return Answer(stream.status, stream.reason, lines, chunks=chunks, length=stream.length)
 
+    def replayed(self, op: Operation, replay: Replay, standing: Charge | None, now: float) -> Answer:
+        """The first answer to an Idempotency-Key again, its tokens in the content included; `now` in steady seconds."""
+        stored = replay.stored
+        status, reason, lines, body = self._narrowed(op, stored, Charge(replay.tokens, replay.remaining))
+        marks = b"Age: %d\r\nIdempotent-Replayed: true\r\n" % current_age(stored, now)
+        marks += _receipt_line(replay.operation)
+        return Answer(status, reason, lines + marks + self._common(op, standing), body)
+
     def problem(self, op: Operation, problem: Problem, charge: Charge | None) -> Answer:
         """The gateway's own answer (RFC 9457)."""
         kind, body = problem_body(problem, op.request_id, op.request.fields.get("Accept"))
@@ -57,6 +64,14 @@ class Answering:
         """The gateway's own answer to OPTIONS: nothing but fields."""
         lines = [field_line(name, value) for name, value in fields]
         return Answer(204, "", b"".join([*lines, self._date(), self._common(op, None)]))
+
+    def _narrowed(self, op: Operation, stored: StoredResponse, charge: Charge | None) -> tuple[int, str, bytes, bytes]:
+        """Status, reason, field lines and content, as far as the request's preconditions and Range leave them."""
+        lines, body = self._content(op, stored, charge)
+        if op.prepared is None or not op.prepared.conditional:
+            return stored.status, stored.reason, lines, body
+        fields, now = op.prepared.request.fields, self._clock.wall()
+        return narrowed(fields, stored, lines, body, now, ranged=op.prepared.ranged)
 
     def _content(self, op: Operation, stored: StoredResponse, charge: Charge | None) -> tuple[bytes, bytes]:
         """Field lines and content, the tokens spliced in where the route says so."""
@@ -74,10 +89,16 @@ class Answering:
         handled = field_line("Cache-Status", cache_status(status, origin)) if origin else cache_status_line(status)
         tokens = token_lines(charge, self._clock.wall()) if charge else b""
         pages = _for_pages(op)
+        if charge is not None and charge.operation is not None:
+            tokens += _receipt_line(charge.operation)
         return b"%b%bX-Request-Id: %b\r\n%b%b" % (handled, _VIA, op.request_id.encode("ascii"), tokens, pages)
 
     def _date(self) -> bytes:
         return field_line("Date", format_date(self._clock.wall()))
+
+
+def _receipt_line(operation: int | None) -> bytes:
+    return b"" if operation is None else field_line("X-Receipt-Id", receipt_id(operation))
 
 
 def _for_pages(op: Operation) -> bytes:

@@ -1,25 +1,35 @@
 """Composition: from a config to a running gateway, and its orderly end."""
 
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
 import structlog
 
 from gateway import __version__
 from gateway.admin import Admin
+from gateway.admin.keys import KeysApi
 from gateway.admission.memo import Memo
 from gateway.admission.prepare import Preparer
+from gateway.admission.snapshot import Account, Snapshot
 from gateway.answering import Answering
 from gateway.cache import Cache
 from gateway.clock import SystemClock
 from gateway.collapse import Collapse
 from gateway.config.compile import snapshot
 from gateway.config.schema import Config
+from gateway.costs import Costs
 from gateway.errors import BadStart
 from gateway.fetch import Fetcher
 from gateway.health import Health
+from gateway.idempotency import Idempotency
+from gateway.keys.directory import Directory
+from gateway.keys.keyring import Keyring
 from gateway.ledger.ledger import Ledger
 from gateway.listener.server import Listener
 from gateway.lookup import Live
 from gateway.meter import Meter
 from gateway.metrics import Gauges, Metrics
+from gateway.own import Own
 from gateway.pipeline import Pipeline
 from gateway.reading import Buffers
 from gateway.settlement import Settlement
@@ -38,33 +48,26 @@ class Gateway:
         self._config = config
         self._clock = SystemClock()
         self._log = structlog.get_logger("gateway")
-        self._ledger = Ledger.open(config.store.path, config.store.durability, self._clock)
+        self._ledger = Ledger.open(config.store.path, config.store.durability, self._clock, keep=config.ledger.keep)
         self._meter = Meter(self._ledger, self._clock)
+        self._settlement = Settlement(self._meter, self._ledger)
         self._cache = Cache(MemoryTier(config.store.memory), None, self._clock)
-        collapse = Collapse(self._clock.steady)
-        self._fetcher = Fetcher(self._cache, collapse, Buffers(config.limits.buffered), self._clock)
+        collapse, buffers = Collapse(self._clock.steady), Buffers(config.limits.buffered)
+        self._fetcher = Fetcher(self._cache, collapse, buffers, Costs(self._settlement), self._clock)
         self._metrics = Metrics(self._gauges(), __version__)
+        self._watch = Watch(self._metrics, self._clock)
         self._health = Health({"ledger": lambda: self._ledger.healthy})
-        self._admin = Admin(self._metrics, self._health)
+        # What was opened last is closed first.
+        self._opened = AsyncExitStack()
+        self._opened.push_async_callback(self._ledger.close)
+        self._opened.push_async_callback(self._cache.close)
 
     async def start(self) -> None:
         """Open the doors; raises BadStart, with nothing left half started."""
-        self._live = self._provision()
-        self._pipeline = Pipeline(
-            live=self._live,
-            cache=self._cache,
-            fetcher=self._fetcher,
-            settlement=Settlement(self._meter, self._ledger),
-            answering=Answering(self._clock),
-            watch=Watch(self._metrics, self._clock),
-            clock=self._clock,
-        )
-        self._listener = Listener(self._pipeline, self._health, self._config.limits, self._config.trusted_proxies)
         try:
-            await self._admin.open(self._config.admin.listen.host, self._config.admin.listen.port)
-            await self._listener.open(self._config.listen.host, self._config.listen.port)
+            await self._start()
         except BadStart:
-            await self._close()
+            await self._opened.aclose()
             raise
         self._health.serving = True
         self._log.info("serving", listen=str(self._config.listen), admin=str(self._config.admin.listen))
@@ -75,23 +78,58 @@ class Gateway:
         self._log.info("draining")
         await self._listener.drain()
         await self._pipeline.finish()
-        await self._close()
+        await self._opened.aclose()
         self._log.info("stopped")
 
-    async def _close(self) -> None:
-        await self._cache.close()
-        for upstream in self._live.upstreams.values():
-            await upstream.close()
-        await self._admin.close()
-        await self._ledger.close()
-
-    def _provision(self) -> Live:
+    async def _start(self) -> None:
+        keyring = Keyring.open(self._config.store.path, self._clock)
+        self._opened.push_async_callback(keyring.close)
         compiled = snapshot(self._config)
-        self._meter.configure(compiled)
+        keyring.configure(compiled.keys, Directory(self._config))
+        preparer = Preparer(replace(compiled, keys=keyring))
+        live = self._provision(preparer, keyring)
+        self._pipeline = Pipeline(
+            live=live,
+            cache=self._cache,
+            fetcher=self._fetcher,
+            settlement=self._settlement,
+            idempotency=Idempotency(self._ledger, self._clock),
+            answering=Answering(self._clock),
+            watch=self._watch,
+            clock=self._clock,
+        )
+        await self._open_doors(preparer, keyring)
+
+    def _provision(self, preparer: Preparer, keyring: Keyring) -> Live:
+        """The config in operation, which hears of every key that is made or revoked."""
+        provisioned = preparer.snapshot
+        self._meter.configure(provisioned)
+        memo = Memo(preparer, provisioned.trusted_proxies)
+
+        def changed(account: Account) -> None:
+            memo.forget(account.id)
+            self._meter.enroll(account)
+
+        keyring.listen(changed)
+        return Live(provisioned, memo, self._upstreams(provisioned))
+
+    def _upstreams(self, provisioned: Snapshot) -> dict[str, HttpUpstream]:
         upstreams = {
-            name: HttpUpstream(policy, self._metrics, self._clock) for name, policy in compiled.upstreams.items()
+            name: HttpUpstream(policy, self._metrics, self._clock) for name, policy in provisioned.upstreams.items()
         }
-        return Live(compiled, Memo(Preparer(compiled), compiled.trusted_proxies), upstreams)
+        for upstream in upstreams.values():
+            self._opened.push_async_callback(upstream.close)
+        return upstreams
+
+    async def _open_doors(self, preparer: Preparer, keyring: Keyring) -> None:
+        config = self._config
+        routes = KeysApi(keyring, self._meter, self._ledger.committed).routes()
+        admin = Admin(self._metrics, self._health, config.admin.token, routes)
+        self._opened.push_async_callback(admin.close)
+        await admin.open(config.admin.listen.host, config.admin.listen.port)
+        own = Own(preparer.account_of, self._meter, self._ledger, self._clock, self._watch.request_id)
+        self._listener = Listener(self._pipeline, self._health, own, config.limits, config.trusted_proxies)
+        await self._listener.open(config.listen.host, config.listen.port)
 
     def _gauges(self) -> Gauges:
         loaded = self._clock.wall()

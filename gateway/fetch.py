@@ -16,6 +16,7 @@ from gateway.admission.snapshot import CachePolicy, UpstreamPolicy
 from gateway.arrival import in_freshened_form, in_full, in_full_freshened, in_stored_form
 from gateway.cache import Cache, Fetching
 from gateway.collapse import Collapse, Failed, Fetched, Flight, Outcome, Private, Unkept
+from gateway.costs import Costs
 from gateway.errors import Problem, Reason
 from gateway.messages import Fields, Outgoing, Response, Stream
 from gateway.parts import Parts
@@ -34,7 +35,7 @@ class Errand:
     """What one fetch is to do: the prepared request, what goes out, and the stored response to validate, if any.
 
     `selecting` are the fields that select among the upstream's answers. `ranged`: it asks for a part. `unstored`: the
-    request said no-store.
+    request said no-store. `ours`: the gateway fetches of its own accord.
     """
 
     prepared: Prepared
@@ -46,6 +47,7 @@ class Errand:
     validating: StoredResponse | None = None
     ranged: bool = False
     unstored: bool = False
+    ours: bool = False
 
     @property
     def forced(self) -> bool:
@@ -63,10 +65,11 @@ class Errand:
 class Fetcher:
     """Runs errands in tasks that nobody else owns."""
 
-    def __init__(self, cache: Cache, collapse: Collapse, buffers: Buffers, clock: Clock) -> None:
+    def __init__(self, cache: Cache, collapse: Collapse, buffers: Buffers, costs: Costs, clock: Clock) -> None:
         self._cache = cache
         self.collapse = collapse
         self.buffers = buffers
+        self.costs = costs
         self._clock = clock
         self._parts = Parts(cache, clock)
         self._tasks = Tasks()
@@ -125,6 +128,8 @@ class Fetcher:
             if errand.forced and answer.delimited and delivers(answer.status):
                 self._outdate(errand, fetching)
             return Private(answer, Unstorable.too_large)
+        # Before anything is made of it: what the vendor charged it has charged for an answer of no use too.
+        await self.costs.record(errand.prepared, errand.policy, answer, ours=errand.ours)
         return await self._conclude(errand, fetching, verdict, stream, answer)
 
     async def _conclude(

@@ -173,4 +173,4 @@ class Lookup:
 
     def errand_of_our_own(self, validating: StoredResponse) -> Errand:
         """The fetch that replaces `validating` for everybody: no-store is said of the request's own answer alone."""
-        return replace(self.errand(validating), unstored=False)
+        return replace(self.errand(validating), unstored=False, ours=True)

@@ -6,20 +6,26 @@ from enum import Enum
 from functools import partial
 
 from gateway.admission.charge import Charge, Quote
-from gateway.admission.snapshot import Account, Plan, Rate, Snapshot
+from gateway.admission.outcomes import Outcome, due_for
+from gateway.admission.snapshot import Account, Every, Plan, Rate, Route, Snapshot
+from gateway.admission.standing import Standing
 from gateway.admission.throttle import SlidingWindow, TokenBucket
 from gateway.ledger import records
-from gateway.ledger.accounts import due, lapses
+from gateway.ledger.accounts import due, lapses, taken_over
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.periods import Calendar
 from gateway.ledger.seat import Seat
 from gateway.ledger.tally import Tally
 from gateway.ports import Clock
 
-HOUSE = Account(id="gateway:house", organization="gateway:house", plan=Plan("house"), holder="gateway:house")
-"""Who the gateway's own fetches are for, unlimited; the colon keeps it apart from every configured name."""
+HOUSE = Account(id=records.HOUSE, organization=records.HOUSE, plan=Plan("house"), holder=records.HOUSE)
+"""Who the gateway's own fetches are for, unlimited."""
 
-_FORCED_KEPT = 120.0
+# What the book can add to without passing 64 bits, other accounts' tokens included.
+_MOST_GRANTED = 2**56
+
+# Seconds that a force refresh is kept for the next start beyond the cap's window: the wall clock may be set meanwhile.
+_FORCED_KEPT = 7200.0
 
 
 class State(Enum):
@@ -36,6 +42,7 @@ class Reservation:
     """An admitted operation. When the journal does not take its end, `state` goes back, and it is to be ended again."""
 
     account: Account
+    quote: Quote
     reserve: records.Reserve
     state: State = State.reserved
     tokens: int = 0
@@ -54,9 +61,11 @@ class Meter:
         self._clock = clock
         self._calendar = Calendar("UTC")
         self._accounts: dict[str, Account] = {}
+        self._heirs: dict[str, Account] = {}
         self._caps: dict[str, Rate | None] = {}
         self._seats: dict[str, Seat] = {}
         self._windows: dict[str, SlidingWindow] = {}
+        self._forced = _by_organization(ledger.forced)
         ledger.listen(self.tally.count)
 
     def configure(self, snapshot: Snapshot) -> None:
@@ -66,6 +75,7 @@ class Meter:
         """
         self._calendar = Calendar(snapshot.timezone)
         self._accounts = {account.id: account for account in snapshot.keys.values()}
+        self._heirs = {account.former: account for account in self._accounts.values() if account.former is not None}
         self._caps = {account.organization: account.force_refresh_cap for account in self._accounts.values()}
         for organization, window in self._windows.items():
             cap = self._caps.get(organization)
@@ -75,103 +85,160 @@ class Meter:
         for name in seats.keys() & self._accounts.keys():
             self._sit(self._accounts[name], seats[name].bucket)
 
-    def charge(self, account: Account, route: str, quote: Quote, charged: bool) -> Charge:
-        """Admits and charges a reuse: the quote's plain price, or 0 unless `charged`.
+    def enroll(self, account: Account) -> None:
+        """Takes over one account that is new, or that has changed, as `configure` does for all."""
+        self._accounts[account.id] = account
+        self._caps.setdefault(account.organization, account.force_refresh_cap)
+        seat = self._seats.get(account.id)
+        if seat is not None:
+            self._sit(account, seat.bucket)
+
+    def charge(self, account: Account, route: Route, quote: Quote, outcome: Outcome, request: str = "") -> Charge:
+        """Admits and charges a reuse. One that costs more than a plain lookup is an operation with a receipt.
 
         Raises Problem: throttled, force_refresh_capped, quota_exceeded, quota_exhausted, ledger_unavailable. What is
         refused takes nothing.
         """
         seat = self._seats.get(account.id) or self._sit(account)
         wall, now = self._clock.wall(), self._clock.steady()
-        tokens = quote.plain if charged else 0
+        tokens = due_for(outcome, quote)
         self._admit(seat, tokens, quote.forced, wall, now)
-        bucket = seat.bucket
-        self._ledger.post(seat.charge(route, quote, tokens, wall), None if bucket is None else bucket.give_back)
+        undo = None if seat.bucket is None else seat.bucket.give_back
+        if tokens > quote.base:
+            sale = seat.reserve(self._ledger.next_id(), route, quote.lines, tokens, request, wall)
+            self._ledger.post(records.Sale(sale, outcome.name), undo)
+            return seat.standing(tokens, now, sale.id)
+        self._ledger.post(seat.charge(route, tokens, outcome.name, wall), undo)
         return seat.standing(tokens, now)
 
-    def reserve(self, account: Account, route: str, quote: Quote) -> Reservation:
-        """Admits a fetch and sets its quote's total aside. Raises as `charge` does."""
+    def reserve(self, account: Account, route: Route, quote: Quote, request: str = "") -> Reservation:
+        """Admits a fetch and sets its quote's total aside; `request` is its X-Request-Id. Raises as `charge` does."""
         seat = self._seats.get(account.id) or self._sit(account)
         wall, now = self._clock.wall(), self._clock.steady()
         self._admit(seat, quote.total, quote.forced, wall, now)
-        account = seat.account
-        reserve = records.Reserve(
-            id=self._ledger.next_id(),
-            account=account.id,
-            holder=account.holder,
-            organization=account.organization,
-            route=route,
-            period=None if seat.unlimited else seat.balance.term.period,
-            tokens=quote.total,
-            lines=quote.lines,
-            at=wall,
-        )
-        reservation = Reservation(account, reserve)
+        reserve = seat.reserve(self._ledger.next_id(), route, quote.lines, quote.total, request, wall)
+        reservation = Reservation(seat.account, quote, reserve)
         self._ledger.post(reserve, partial(_unadmit, reservation, seat.bucket))
         return reservation
 
-    def settle(self, reservation: Reservation, tokens: int, outcome: str) -> Charge:
-        """Charges `tokens` of what is reserved and gives back the rest.
-
-        Raises ValueError for more than is reserved, RuntimeError when the operation has ended already.
-        """
-        reserve = reservation.reserve
-        if not 0 <= tokens <= reserve.tokens:
-            raise ValueError(f"operation {reserve.id} has reserved {reserve.tokens} tokens, not {tokens}")
+    def settle(self, reservation: Reservation, outcome: Outcome) -> Charge:
+        """Charges what the outcome costs and gives back the rest. Raises RuntimeError when it has ended already."""
         seat, wall = self._closing(reservation, State.reserved)
-        record = records.Settle(reserve, tokens, self._lapses(reserve), outcome, wall)
+        reserve, tokens = reservation.reserve, due_for(outcome, reservation.quote)
+        record = records.Settle(reserve, tokens, self._lapses(reserve), outcome.name, wall)
         self._end(reservation, record, State.settled, tokens)
-        return seat.standing(tokens, self._clock.steady())
+        receipt = reserve.id if tokens and not reserve.plain else None
+        return seat.standing(tokens, self._clock.steady(), receipt)
 
     def release(self, reservation: Reservation, outcome: str) -> Charge:
-        """Gives back all that is reserved. Raises RuntimeError when the operation has ended already."""
+        """Gives back all that is reserved; `outcome` is a free `Outcome`'s name, or that of a `Problem`'s reason.
+
+        Raises RuntimeError when the operation has ended already.
+        """
         seat, wall = self._closing(reservation, State.reserved)
         record = records.Release(reservation.reserve, self._lapses(reservation.reserve), outcome, wall)
         self._end(reservation, record, State.ended, 0)
         return seat.standing(0, self._clock.steady())
 
-    def refund(self, reservation: Reservation, outcome: str) -> Charge:
+    def refund(self, reservation: Reservation, outcome: Outcome) -> Charge:
         """Reverses the charge of a settled operation. Raises RuntimeError for one that is not settled."""
         seat, wall = self._closing(reservation, State.settled)
         reserve = reservation.reserve
-        record = records.Refund(reserve, reservation.tokens, self._lapses(reserve), outcome, wall)
+        record = records.Refund(reserve, reservation.tokens, self._lapses(reserve), outcome.name, wall)
         self._end(reservation, record, State.ended, 0)
         return seat.standing(0, self._clock.steady())
 
+    def correct(self, account: Account, tokens: int, reason: str) -> tuple[int, int]:
+        """Adds tokens to what the account may spend, or takes some back; its balance before and after.
+
+        Raises ValueError, in words for the operator, for an unlimited plan and for more than there is to take back.
+        """
+        seat, wall = self._seats.get(account.id) or self._sit(account), self._clock.wall()
+        if seat.unlimited:
+            raise ValueError(f"the plan of {account.id} is unlimited: there is no balance to correct")
+        self._renew(seat, wall)
+        before = seat.balance.balance
+        if before + tokens < 0:
+            raise ValueError(f"{account.id} has {before} tokens to spend, so {-tokens} cannot be taken back")
+        if seat.balance.granted + tokens > _MOST_GRANTED:
+            raise ValueError(f"{account.id} would have been granted more tokens than can be counted")
+        self._ledger.post(records.Correction(seat.account.holder, tokens, reason, wall))
+        return before, before + tokens
+
+    def spend(self, account: Account, route: str, upstream: str, tokens: int) -> None:
+        """Records what the vendor charged for one upstream call that the account caused."""
+        minute = int(self._clock.wall() // 60)
+        self._ledger.post(records.Spend(account.id, account.organization, route, upstream, tokens, minute))
+
+    def repeat(self, account: Account) -> Charge:
+        """Admits what costs nothing. Raises Problem(throttled)."""
+        seat = self._seats.get(account.id) or self._sit(account)
+        now = self._clock.steady()
+        self._renew(seat, self._clock.wall())
+        seat.throttle(now)
+        return seat.standing(0, now)
+
     def standing(self, account: Account) -> Charge:
-        """How an account stands, without charging it; for refusals."""
+        """A charge of nothing, which says how the account stands; for refusals."""
         seat = self._seats.get(account.id) or self._sit(account)
         self._renew(seat, self._clock.wall())
         return seat.standing(0, self._clock.steady())
 
+    def balance(self, account: Account) -> Standing:
+        """How the balance stands that the account spends from, brought up to its plan."""
+        seat, now = self._seats.get(account.id) or self._sit(account), self._clock.steady()
+        self._renew(seat, self._clock.wall())
+        balance, left = seat.balance, None if seat.window is None else seat.window.room(now)
+        free, given = (None, None) if seat.unlimited else (balance.balance, balance.term.given)
+        return Standing(free, balance.reserved, balance.charged, given, left, seat.standing(0, now))
+
     def accounts_above(self, percent: int) -> int:
         """How many accounts have used `percent` of their present grant, or more. Reads every account."""
-        wall = self._clock.wall()
-        return sum(self._above(account, percent, wall) for account in self._accounts.values())
-
-    def _above(self, account: Account, percent: int, wall: float) -> bool:
-        plan, balance = account.plan, self._ledger.accounts.balances.get(account.holder)
-        if plan.grant is None or balance is None:
-            return False
-        period, given = balance.term
-        present = self._calendar.period(plan.every, wall).id <= period
-        return present and 100 * (given - balance.remaining) >= percent * given
+        wall, balances = self._clock.wall(), self._ledger.accounts.balances
+        present = {every: self._calendar.period(every, wall).id for every in Every}
+        above = 0
+        for account in self._accounts.values():
+            plan, balance = account.plan, balances.get(account.holder)
+            if plan.grant is None or balance is None:
+                continue
+            period, given = balance.term
+            above += present[plan.every] <= period and 100 * (given - balance.remaining) >= percent * given
+        return above
 
     def _admit(self, seat: Seat, tokens: int, forced: bool, wall: float, now: float) -> None:
         if wall >= seat.until or seat.term is not seat.balance.term:
             self._renew(seat, wall)
         window = seat.admit(tokens, forced, wall, now)
         if window is not None:
-            until = wall + max(window.rate.seconds, _FORCED_KEPT)
-            self._ledger.post(records.Forced(seat.account.organization, wall, until), window.undo)
+            until = wall + window.rate.seconds + _FORCED_KEPT
+            forced_now = records.Forced(seat.account.organization, wall, until, *self._clock.uptime())
+            self._ledger.post(forced_now, partial(self._unforce, seat.account.organization))
+
+    def _unforce(self, organization: str) -> None:
+        """In the window that counts now: another config may have come since."""
+        window = self._windows.get(organization)
+        if window is not None:
+            window.undo()
 
     def _renew(self, seat: Seat, wall: float) -> None:
         """Brings the balance up to its plan: grants are made when somebody looks."""
         account = seat.account
+        # Whoever has taken the former name keeps what is granted under it.
+        if account.former is not None and account.former not in self._accounts:
+            self._take_over(account.former, account.holder, wall)
         period = self._calendar.period(account.plan.every, wall)
-        for record in due(account.holder, seat.balance, account.plan, period):
+        for record in due(account.holder, seat.balance, account.plan, period, wall):
             self._ledger.post(record)
         seat.renewed(period)
+
+    def _take_over(self, former: str, holder: str, wall: float) -> None:
+        """Moves what the former holder has; what is still reserved there follows once it is given back."""
+        accounts = self._ledger.accounts
+        balance = accounts.balances.get(former)
+        if balance is not None:
+            record = taken_over(former, balance, holder, accounts.balance(holder), wall)
+            if record is not None:
+                self._ledger.post(record)
 
     def _closing(self, reservation: Reservation, state: State) -> tuple[Seat, float]:
         if reservation.state is not state:
@@ -189,7 +256,13 @@ class Meter:
         return lapses(reserve, self._ledger.accounts.balance(reserve.holder))
 
     def _sit(self, account: Account, bucket: TokenBucket | None = None) -> Seat:
-        """A seat by the present config; by the request's own for an account that is configured no more."""
+        """A seat by the present config; by the request's own for an account that is configured no more.
+
+        One that has another name by now sits where that does: nobody grants to the former name again.
+        """
+        heir = self._heirs.get(account.holder)
+        if heir is not None and account.id not in self._accounts:
+            return self._seats.get(heir.id) or self._sit(heir)
         account = self._accounts.get(account.id, account)
         policy = account.plan.throttle
         if bucket is None or bucket.policy != policy:
@@ -206,10 +279,23 @@ class Meter:
             return None
         window = self._windows.get(organization)
         if window is None:
-            wall, now = self._clock.wall(), self._clock.steady()
-            forced = (record.at for record in self._ledger.forced if record.organization == organization)
-            window = self._windows[organization] = _restored(cap, (now - max(0.0, wall - at) for at in forced))
+            now = self._clock.steady()
+            ages = [self._age(record) for record in self._forced.pop(organization, ())]
+            window = self._windows[organization] = _restored(cap, (now - age for age in ages))
         return window
+
+    def _age(self, forced: records.Forced) -> float:
+        """Seconds since a force refresh before the start: exact within one boot, else by the wall clock."""
+        boot, uptime = self._clock.uptime()
+        since = uptime - forced.uptime if boot and boot == forced.boot else self._clock.wall() - forced.at
+        return max(0.0, since)
+
+
+def _by_organization(forced: Iterable[records.Forced]) -> dict[str, list[records.Forced]]:
+    found: dict[str, list[records.Forced]] = {}
+    for record in forced:
+        found.setdefault(record.organization, []).append(record)
+    return found
 
 
 def _restored(cap: Rate, times: Iterable[float]) -> SlidingWindow:

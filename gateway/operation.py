@@ -1,16 +1,20 @@
 """One request's operation: what the steps of its way find out and hand on."""
 
 from dataclasses import dataclass
+from typing import assert_never
 
 from gateway.admission.charge import Quote
+from gateway.admission.outcomes import Outcome
 from gateway.admission.prepare import Prepared
+from gateway.admission.pricing import charges, delivers
 from gateway.admission.provision import Intent
 from gateway.answers.cache_status import CacheStatus
 from gateway.collapse import Rank
+from gateway.idempotency import Claim
 from gateway.messages import Request
 from gateway.meter import Reservation
 from gateway.metrics import CacheLabel
-from gateway.rfc9111.reuse import Fwd
+from gateway.rfc9111.reuse import Detail, Fwd
 
 
 @dataclass(slots=True)
@@ -18,7 +22,8 @@ class Operation:
     """Mutable, seen by one task only; `started` is in steady seconds.
 
     `route` is the route's name, empty where none matched. `demanded`: the request's own directives forced its fetch.
-    `alone`: it waited for a fetch whose answer it could not share and waits for no other.
+    `alone`: it waited for a fetch whose answer it could not share and waits for no other. `claim` is what its
+    Idempotency-Key holds.
     """
 
     request: Request
@@ -27,6 +32,7 @@ class Operation:
     prepared: Prepared | None = None
     route: str = ""
     reservation: Reservation | None = None
+    claim: Claim | None = None
     fwd: Fwd | None = None
     fwd_status: int | None = None
     ttl: int | None = None
@@ -57,6 +63,11 @@ class Operation:
             return None
         return (self.prepared.demanded_quote if self.demanded else None) or self.prepared.quote
 
+    @property
+    def tested(self) -> bool:
+        """Whether a test key asks."""
+        return self.prepared is not None and self.prepared.account is not None and self.prepared.account.test
+
     def cache_status(self) -> CacheStatus:
         """What Cache-Status says of it (RFC 9211)."""
         return CacheStatus(
@@ -82,3 +93,36 @@ class Operation:
         if self.collapsed:
             return "collapsed"
         return "validated" if self.fwd_status == 304 else "miss"
+
+    def ended(self, status: int, *, fresh: bool = False, free: bool = False) -> Outcome:
+        """How it ends with `status`; `fresh`: a fetch that was asked for brought the answer. `free`: it may be cut."""
+        price = self.prepared.route.price if self.prepared is not None else None
+        if self.tested:
+            return Outcome.test
+        if free:
+            return Outcome.unproven
+        if price is not None and not charges(price, status):
+            return Outcome.uncharged
+        if fresh and delivers(status):
+            return Outcome.refreshed
+        return self._ended_plainly()
+
+    def _ended_plainly(self) -> Outcome:
+        label = self.outcome()
+        match label:
+            case "hit":
+                return Outcome.cooldown if self.detail == Detail.cooldown else Outcome.hit
+            case "stale":
+                return Outcome.stale if self.fwd_status is None and self.fwd is None else Outcome.stale_if_error
+            case "refresh":
+                return Outcome.undelivered
+            case "pass":
+                return Outcome.passed
+            case "miss":
+                return Outcome.undelivered if self.demanded else Outcome.miss
+            case "validated":
+                return Outcome.validated
+            case "collapsed":
+                return Outcome.collapsed
+            case _:
+                assert_never(label)

@@ -11,7 +11,9 @@ from gateway.answering import Answering
 from gateway.arrival import for_client, in_stored_form
 from gateway.cache import Cache, Fetching
 from gateway.consequences import Consequences
+from gateway.costs import Costs
 from gateway.errors import Problem, Reason
+from gateway.idempotency import Claim
 from gateway.messages import Answer, Fields, Outgoing, Response, Stream
 from gateway.meter import Reservation
 from gateway.operation import Operation
@@ -59,12 +61,19 @@ class Passing:
     """Sends, judges, settles and hands the answer on."""
 
     def __init__(
-        self, cache: Cache, settlement: Settlement, answering: Answering, buffers: Buffers, clock: Clock
+        self,
+        cache: Cache,
+        settlement: Settlement,
+        answering: Answering,
+        buffers: Buffers,
+        costs: Costs,
+        clock: Clock,
     ) -> None:
         self._cache = cache
         self._settlement = settlement
         self._answering = answering
         self._buffers = buffers
+        self._costs = costs
         self._clock = clock
         self._consequences = Consequences(cache, clock)
 
@@ -145,6 +154,7 @@ class Passing:
             whole = stream
         if isinstance(whole, Stream):
             return await self.answer(passage.op, passage.prepared, whole, passage.policy)
+        await self._costs.record(passage.prepared, passage.policy, whole)
         return await self._answer_whole(passage, stream, whole, began, keeping)
 
     async def _read(self, stream: Stream, policy: UpstreamPolicy, most: int) -> Response | Stream:
@@ -165,17 +175,19 @@ class Passing:
         if keeping is not None and keep:
             answer.began = keeping.began
             op.stored = self._cache.store(keeping, answer)
-        charge = await self._settlement.settle(op, whole.status, free=free)
+        charge = await self._settlement.settle(op, op.ended(whole.status, free=free))
         return self._answering.stored(op, answer, answer.initial_age, charge)
 
     async def answer(self, op: Operation, prepared: Prepared, stream: Stream, policy: UpstreamPolicy) -> Answer:
         """The answer that streams; closes the stream where there is none."""
         reservation = op.reservation
         free = not stream.delimited
+        stream = self._costs.overheard(prepared, policy, stream)
         try:
             fields = for_client(prepared.route, policy, stream.fields, self._clock.wall())
-            charge = await self._settlement.settle(op, stream.status, fresh=op.forced or op.demanded, free=free)
-            chunks = self._watched(stream, None if free else reservation)
+            outcome = op.ended(stream.status, fresh=op.forced or op.demanded, free=free)
+            charge = await self._settlement.settle(op, outcome)
+            chunks = self._watched(stream, None if free else reservation, op.claim)
             answer = self._answering.stream(op, stream, chunks, fields, charge)
         except BaseException:
             await stream.close()
@@ -183,10 +195,12 @@ class Passing:
         answer.close = stream.close
         return answer
 
-    async def _watched(self, stream: Stream, reservation: Reservation | None) -> AsyncIterator[bytes]:
+    async def _watched(
+        self, stream: Stream, reservation: Reservation | None, claim: Claim | None
+    ) -> AsyncIterator[bytes]:
         try:
             async for chunk in stream.chunks:
                 yield chunk
         except Problem:
-            await self._settlement.refund(reservation, "truncated")
+            await self._settlement.refund(reservation, claim)
             raise

@@ -9,8 +9,10 @@ from typing import assert_never
 
 from multidict import CIMultiDict
 
+from gateway.admission.entitlement import refuse_expired
 from gateway.admission.forwarding import dropped, forwarded
 from gateway.admission.options import own_fields
+from gateway.admission.outcomes import Outcome as Ending
 from gateway.admission.prepare import Prepared
 from gateway.admission.provision import Intent
 from gateway.answering import Answering
@@ -20,6 +22,7 @@ from gateway.cache import Cache
 from gateway.collapse import Failed, Fetched, Flight, NotKept, Outcome, Private, Unkept
 from gateway.errors import Problem, Reason
 from gateway.fetch import Fetcher
+from gateway.idempotency import Idempotency, Replay
 from gateway.lookup import Live, Lookup
 from gateway.messages import Answer, Fields, Request, Stream
 from gateway.onward import for_head, for_pass
@@ -50,6 +53,7 @@ class Pipeline:
         cache: Cache,
         fetcher: Fetcher,
         settlement: Settlement,
+        idempotency: Idempotency,
         answering: Answering,
         watch: Watch,
         clock: Clock,
@@ -61,10 +65,11 @@ class Pipeline:
         self._parts = Parts(cache, clock)
         self._heads = set[str]()
         self._settlement = settlement
+        self._idempotency = idempotency
         self._answering = answering
         self._watch = watch
         self._clock = clock
-        self._passing = Passing(cache, settlement, answering, fetcher.buffers, clock)
+        self._passing = Passing(cache, settlement, answering, fetcher.buffers, fetcher.costs, clock)
         self._revalidation = Revalidation(cache, fetcher, settlement, watch)
 
     async def handle(self, request: Request) -> Answer:
@@ -74,12 +79,14 @@ class Pipeline:
         try:
             prepared = op.prepared = live.preparer.prepare(request)
             op.route = prepared.route.name
+            if prepared.account is not None:
+                refuse_expired(prepared.account, self._clock.wall())
             if prepared.intent is Intent.own:
                 answer = self._answering.own(op, own_fields(request, prepared.route))
             elif prepared.route.cache is None or prepared.intent is Intent.pass_:
                 answer = await self._pass(op, prepared, live)
             else:
-                answer = await self._look_up(Lookup(op, prepared, prepared.route.cache, live))
+                answer = await self._once(Lookup(op, prepared, prepared.route.cache, live))
         except Problem as problem:
             answer = await self._refuse(op, problem)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not keep what was reserved
@@ -103,6 +110,27 @@ class Pipeline:
         await self._revalidation.finish()
         await self._settlement.finish()
 
+    async def _once(self, lookup: Lookup) -> Answer:
+        """What an Idempotency-Key was answered before, for nothing; else the answer, kept for its repetition."""
+        op = lookup.op
+        try:
+            replay = await self._earlier(op, lookup.prepared)
+            if replay is None:
+                return await self._look_up(lookup)
+            return self._answering.replayed(op, replay, self._settlement.repeat(op), self._clock.steady())
+        finally:
+            if op.claim is not None:
+                op.claim.end()
+
+    async def _earlier(self, op: Operation, prepared: Prepared) -> Replay | None:
+        """The answer to be given again. What is refused here counts against the throttle as well."""
+        try:
+            op.claim = self._idempotency.claim(prepared)
+            return None if op.claim is None else await self._idempotency.earlier(op.claim)
+        except Problem:
+            self._settlement.repeat(op)
+            raise
+
     async def _look_up(self, lookup: Lookup) -> Answer:
         """Load, decide, admit, fetch, until there is an answer."""
         while True:
@@ -116,13 +144,9 @@ class Pipeline:
                 case Reuse():
                     return await self._reuse(lookup, decision)
                 case ReuseWhileRevalidating():
-                    # Before the charge: a request that cannot be sent on is refused free.
-                    errand = lookup.errand_of_our_own(decision.stored)
-                    reused = await self._reuse(lookup, decision)
-                    self._revalidation.start(errand)
-                    return reused
+                    return await self._reuse_meanwhile(lookup, decision)
                 case Refuse():
-                    raise Problem(Reason.only_if_cached)
+                    raise Problem(Reason.not_stored if lookup.op.tested else Reason.only_if_cached)
                 case Validate() | Fetch():
                     if (answer := await self._go_on(lookup, variants, decision)) is not None:
                         return answer
@@ -137,8 +161,17 @@ class Pipeline:
         op.detail = reuse.detail if isinstance(reuse, Reuse) else None
         if lookup.prepared.route.tokens_in_body and reuse.stored.splice is None:
             self._cut_open(reuse.stored)
-        charge = await self._settlement.settle(op, reuse.stored.status)
+        charge = await self._settlement.settle(op, op.ended(reuse.stored.status), reuse.stored)
         return self._answering.stored(op, reuse.stored, reuse.age, charge)
+
+    async def _reuse_meanwhile(self, lookup: Lookup, reuse: ReuseWhileRevalidating) -> Answer:
+        if lookup.op.tested:
+            return await self._reuse(lookup, reuse)
+        # Before the charge: a request that cannot be sent on is refused free.
+        errand = lookup.errand_of_our_own(reuse.stored)
+        reused = await self._reuse(lookup, reuse)
+        self._revalidation.start(errand)
+        return reused
 
     def _cut_open(self, stored: StoredResponse) -> None:
         """For one that came from the second tier, or was stored before its route added tokens."""
@@ -154,7 +187,7 @@ class Pipeline:
         op = lookup.op
         if decision.demanded and lookup.reserved_plainly:
             # While it waited something was stored that its directives rule out: that has its own price, and a cap.
-            await self._settlement.release(op, "demanded")
+            await self._settlement.release(op, Ending.repriced.name)
             return None
         op.demanded = decision.demanded or (op.demanded and op.reservation is not None)
         # The journal took its time: what is stored may be another thing now.
@@ -204,6 +237,8 @@ class Pipeline:
                 Passage(op, prepared, outgoing, selecting, lookup.policy, lookup.upstream, beside, bridged)
             )
         except Problem as problem:
+            if problem.reason is Reason.ledger_unavailable:
+                raise
             return await self._fall_back(lookup, Failed(problem))
         finally:
             self._heads.discard(prepared.key)
@@ -255,14 +290,15 @@ class Pipeline:
         spare = lookup.spare(variants, self._clock.steady(), outcome)
         if spare is not None:
             op.stale, op.detail, op.ttl = True, spare.detail, floor(spare.ttl)
-            charge = await self._settlement.settle(op, spare.stored.status)
+            charge = await self._settlement.settle(op, op.ended(spare.stored.status), spare.stored)
             return self._answering.stored(op, spare.stored, spare.age, charge)
         if outcome.answer is None:
             raise outcome.problem
         return await self._answer_with(op, outcome.answer)
 
     async def _answer_with(self, op: Operation, answer: StoredResponse, *, free: bool = False) -> Answer:
-        charge = await self._settlement.settle(op, answer.status, fresh=op.forced or op.demanded, free=free)
+        outcome = op.ended(answer.status, fresh=op.forced or op.demanded, free=free)
+        charge = await self._settlement.settle(op, outcome, answer)
         return self._answering.stored(op, answer, current_age(answer, self._clock.steady()), charge)
 
     async def _pass(self, op: Operation, prepared: Prepared, live: Live) -> Answer:

@@ -1,13 +1,16 @@
 """Replacing stale stored responses in the background (RFC 5861 §3), on the house account."""
 
 from contextlib import suppress
+from typing import assert_never
 
-from gateway.admission.charge import Quote
+from gateway.admission.outcomes import Outcome
 from gateway.cache import Cache
 from gateway.collapse import Failed, Fetched, Flight, Private
+from gateway.collapse import Outcome as Ended
 from gateway.errors import Problem, Reason
 from gateway.fetch import Errand, Fetcher
 from gateway.messages import Stream
+from gateway.meter import Reservation
 from gateway.settlement import Settlement
 from gateway.tasks import Tasks
 from gateway.watch import Watch
@@ -40,9 +43,8 @@ class Revalidation:
 
     async def _run(self, flight: Flight, errand: Errand) -> None:
         prepared = errand.prepared
-        plain = prepared.quote.plain if prepared.quote is not None else 0
         try:
-            reservation = await self._settlement.reserve_house(prepared.route.name, Quote(plain))
+            reservation = await self._settlement.reserve_house(prepared)
         except Problem as problem:
             self._collapse.land(flight, Failed(problem))
             self._watch.refreshed(prepared.route.name, "background", delivered=False)
@@ -55,8 +57,18 @@ class Revalidation:
         outcome = await flight.lead()
         if isinstance(outcome, Private) and isinstance(outcome.answer, Stream):
             await outcome.answer.close()
-        delivered = isinstance(outcome, Fetched)
-        self._watch.refreshed(prepared.route.name, "background", delivered=delivered)
+        self._watch.refreshed(prepared.route.name, "background", delivered=isinstance(outcome, Fetched))
         # What the journal does not take now the settlement gives back itself.
         with suppress(Problem):
-            await self._settlement.settle_house(reservation, plain if delivered else 0, "revalidated")
+            await self._end(reservation, outcome)
+
+    async def _end(self, reservation: Reservation, outcome: Ended) -> None:
+        match outcome:
+            case Fetched(validated=validated):
+                await self._settlement.settle_house(reservation, Outcome.validated if validated else Outcome.miss)
+            case Failed(problem=problem):
+                await self._settlement.release_house(reservation, problem.reason.name)
+            case Private():
+                await self._settlement.settle_house(reservation, Outcome.uncharged)
+            case _:
+                assert_never(outcome)

@@ -4,16 +4,22 @@ A settlement that the journal does not take is undone in memory; what is owed ba
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
 from gateway.admission.charge import Charge, Quote
-from gateway.admission.pricing import owed
+from gateway.admission.entitlement import refuse_beyond
+from gateway.admission.outcomes import Outcome
+from gateway.admission.prepare import Prepared
+from gateway.admission.snapshot import Account
 from gateway.errors import Problem
+from gateway.idempotency import Claim
 from gateway.ledger.ledger import Ledger
 from gateway.meter import Meter, Reservation
 from gateway.operation import Operation
+from gateway.rfc9111.stored import StoredResponse
 from gateway.tasks import Tasks
 
 _RETRY = 0.5
@@ -26,6 +32,7 @@ class Settlement:
         self._meter = meter
         self._ledger = ledger
         self._owed_back = Tasks()
+        self._unrecorded = Counter[tuple[Account, str, str, int]]()
         self._ending = asyncio.Event()
 
     async def reserve(self, op: Operation) -> bool:
@@ -36,26 +43,29 @@ class Settlement:
         prepared, quote = op.prepared, op.quote
         if prepared is None or prepared.account is None or quote is None or op.reservation is not None:
             return False
-        reservation = self._meter.reserve(prepared.account, prepared.route.name, quote)
+        if op.demanded:
+            refuse_beyond(prepared.account, quote, prepared.max_tokens)
+        reservation = self._meter.reserve(prepared.account, prepared.route, quote, op.request_id)
         await self._ledger.committed()
         op.reservation = reservation
         return True
 
-    async def settle(self, op: Operation, status: int, *, fresh: bool = False, free: bool = False) -> Charge | None:
-        """Charge what the answer with `status` costs; `fresh`: a fetch that was asked for delivered it.
+    async def settle(self, op: Operation, outcome: Outcome, answer: StoredResponse | None = None) -> Charge | None:
+        """Charge what the outcome costs, and keep a charged `answer` for who repeats the request's Idempotency-Key.
 
         A reuse that has reserved nothing is admitted and charged in one step. Raises as `reserve` does.
         """
         prepared, quote = op.prepared, op.quote
-        if prepared is None or prepared.account is None or quote is None or prepared.route.price is None:
+        if prepared is None or prepared.account is None or quote is None:
             return None
-        tokens = 0 if free else owed(quote, prepared.route.price, status, fresh=fresh)
         reservation = op.reservation
         if reservation is None:
-            charge = self._meter.charge(prepared.account, prepared.route.name, quote, charged=tokens > 0)
+            charge = self._meter.charge(prepared.account, prepared.route, quote, outcome, op.request_id)
         else:
-            charge = self._meter.settle(reservation, tokens, op.outcome())
+            charge = self._meter.settle(reservation, outcome)
         op.reservation = None
+        if op.claim is not None and charge.tokens:
+            self._ledger.post(op.claim.kept(charge, answer))
         await self._commit(reservation)
         op.tokens = charge.tokens
         return charge
@@ -70,21 +80,50 @@ class Settlement:
         account = op.prepared.account if op.prepared else None
         return self._meter.standing(account) if account else None
 
-    async def refund(self, reservation: Reservation | None, outcome: str) -> None:
-        """Reverse a charge whose answer broke after its head had gone."""
+    async def refund(self, reservation: Reservation | None, claim: Claim | None) -> None:
+        """Reverse a charge whose answer broke after its head had gone; its Idempotency-Key is free again."""
         if reservation is not None:
-            self._meter.refund(reservation, outcome)
-            await self._committed_or_owed(partial(self._meter.refund, reservation, outcome))
+            refund = partial(self._refund, reservation, claim)
+            refund()
+            await self._committed_or_owed(refund)
 
-    async def reserve_house(self, route: str, quote: Quote) -> Reservation:
+    def _refund(self, reservation: Reservation, claim: Claim | None) -> None:
+        self._meter.refund(reservation, Outcome.truncated)
+        if claim is not None:
+            self._ledger.post(claim.withdrawn())
+
+    def repeat(self, op: Operation) -> Charge | None:
+        """Admit one that is answered as before: it costs nothing, and counts against the throttle like any call."""
+        account = op.prepared.account if op.prepared else None
+        return self._meter.repeat(account) if account else None
+
+    def spend(self, prepared: Prepared, tokens: int, *, ours: bool) -> None:
+        """Record what the vendor charged for the fetch of this request, or one of `ours`; never fails.
+
+        Where nobody is metered it was the house's.
+        """
+        account = self._meter.house if ours or prepared.account is None else prepared.account
+        route = prepared.route
+        self._unrecorded[account, route.name, route.upstream, tokens] += 1
+        if self._unrecorded.total() == 1:
+            self._owed_back.start(self._record_spends())
+
+    async def reserve_house(self, prepared: Prepared) -> Reservation:
         """For a fetch of the gateway's own."""
-        reservation = self._meter.reserve(self._meter.house, route, quote)
+        plain = prepared.quote.plain if prepared.quote is not None else 0
+        quote = Quote(plain, lines=(("base", plain),))
+        reservation = self._meter.reserve(self._meter.house, prepared.route, quote)
         await self._ledger.committed()
         return reservation
 
-    async def settle_house(self, reservation: Reservation, tokens: int, outcome: str) -> None:
+    async def settle_house(self, reservation: Reservation, outcome: Outcome) -> None:
         """Settle a fetch of the gateway's own."""
-        self._meter.settle(reservation, tokens, outcome)
+        self._meter.settle(reservation, outcome)
+        await self._commit(reservation)
+
+    async def release_house(self, reservation: Reservation, outcome: str) -> None:
+        """A fetch of the gateway's own has brought nothing."""
+        self._meter.release(reservation, outcome)
         await self._commit(reservation)
 
     async def finish(self) -> None:
@@ -104,6 +143,26 @@ class Settlement:
         except Problem:
             self._owed_back.start(self._give_back(give_back))
             raise
+
+    async def _record_spends(self) -> None:
+        """All there are, in one task, however long the journal takes none."""
+        stops = False
+        while self._unrecorded:
+            if not await self._spends_taken():
+                if stops:
+                    return
+                stops = await self._pause()
+
+    async def _spends_taken(self) -> bool:
+        spends = self._unrecorded.copy()
+        try:
+            for spend in spends.elements():
+                self._meter.spend(*spend)
+            await self._ledger.committed()
+        except Problem:
+            return False
+        self._unrecorded -= spends
+        return True
 
     async def _give_back(self, give_back: Callable[[], object]) -> None:
         """Try until the journal takes it, or the gateway stops."""

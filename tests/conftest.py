@@ -1,23 +1,33 @@
 """Fixtures of the end-to-end suites: a scripted upstream and real gateways, each gone when its test is."""
 
+import gc
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from support.addresses import HOST
 from support.config import Config
 from support.gateway import ROOT, RunningGateway, StartGateway
+from support.metering import Rig, Start
 from support.upstream import ScriptedUpstream
 
+from gateway.admission.snapshot import Account
+
 # How long an example takes says how busy the machine is.
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collections that tests ask for need not look at it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -66,3 +76,18 @@ _numbers = count(1)
 def item() -> str:
     """A product id that no other test of this process uses."""
     return f"{os.getpid()}{next(_numbers):05}"
+
+
+@pytest.fixture
+async def start(tmp_path: Path) -> AsyncIterator[Start]:
+    """Start meters with `start(*accounts)`, each on a ledger of its own, whose end proves that nothing has drifted."""
+    rigs = list[Rig]()
+
+    def begin(*accounts: Account) -> Rig:
+        rigs.append(Rig(tmp_path / str(len(rigs)), *accounts))
+        return rigs[-1]
+
+    yield begin
+    for rig in rigs:
+        assert rig.ledger.drift() == 0
+        await rig.ledger.close()

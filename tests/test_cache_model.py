@@ -222,7 +222,7 @@ class Model:
         if got.status >= 500:
             assert tokens == 0, told
             return
-        if got.cache.hit or got.cache.detail == "stale-if-error":
+        if got.cache.hit or got.cache.detail in ("stale-if-error", "disconnected"):
             assert tokens == 1, told
         elif asked.method == "force" or got.cache.fwd == "request":
             assert tokens == 4, told

@@ -8,6 +8,7 @@ import pytest
 from admission.snapshots import make_request, seed_route
 from support.in_process import ALPHA, Way, way
 
+from gateway.admission.charge import Quote
 from gateway.admission.snapshot import CachePolicy
 from gateway.meter import Reservation
 from gateway.rfc9111.stored import Policy
@@ -94,4 +95,4 @@ async def test_a_follower_whose_language_differs_goes_on_alone(seed: Way, tmp_pa
 def _reservation_of(running: Way) -> Reservation:
     """The one reservation that a stopped operation left open."""
     (reserve,) = running.ledger.accounts.open.values()
-    return Reservation(ALPHA, reserve)
+    return Reservation(ALPHA, Quote(1), reserve)

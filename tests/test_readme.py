@@ -68,8 +68,8 @@ def page(request: pytest.FixtureRequest) -> Path:
 
 def test_every_command_exists_with_its_options(page: Path) -> None:
     for line in commands(page):
-        if found := re.search(r"(?:^|[\s/])gateway ([a-z]+)(.*)", line):
-            shown = CliRunner().invoke(app, [found[1], "--help"], env={"COLUMNS": "200"})
+        if found := re.search(r"(?:^|[\s/])gateway ((?:keys |ledger )?[a-z]+)(.*)", line):
+            shown = CliRunner().invoke(app, [*found[1].split(), "--help"], env={"COLUMNS": "200"})
             assert shown.exit_code == 0, line
             for option in re.findall(r"--[a-z-]+", found[2]):
                 assert option in shown.output, line

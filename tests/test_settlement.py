@@ -9,6 +9,7 @@ from admission.snapshots import make_request, public_route, seed_route
 from support.in_process import ALPHA, GRANT, Way, way
 
 from gateway.admission.charge import Quote
+from gateway.admission.outcomes import Outcome, Pays
 from gateway.errors import Problem
 from gateway.meter import Reservation
 from gateway.operation import Operation
@@ -29,30 +30,20 @@ def operation(running: Way, target: str = ITEM) -> Operation:
 
 
 async def test_a_reuse_is_admitted_and_charged_in_one_step(running: Way) -> None:
-    charge = await running.settlement.settle(operation(running), 200)
+    charge = await running.settlement.settle(operation(running), Outcome.hit)
     assert charge is not None
     assert (charge.tokens, charge.remaining, running.balance.reserved) == (1, GRANT - 1, 0)
 
 
-@pytest.mark.parametrize(
-    ("status", "fresh", "free", "tokens"),
-    [
-        (200, True, False, 9),
-        (404, True, False, 9),
-        (200, False, False, 6),
-        (500, True, False, 0),
-        (200, True, True, 0),
-    ],
-)
-async def test_a_fetch_reserves_all_it_may_cost_and_settles_what_it_did(
-    running: Way, status: int, fresh: bool, free: bool, tokens: int
-) -> None:
+@pytest.mark.parametrize("outcome", Outcome, ids=lambda outcome: outcome.name)
+async def test_a_fetch_reserves_all_it_may_cost_and_settles_by_its_outcome(running: Way, outcome: Outcome) -> None:
     op = operation(running, FORCED)
     assert await running.settlement.reserve(op)
     assert running.balance.reserved == 9
     assert not await running.settlement.reserve(op)
-    charge = await running.settlement.settle(op, status, fresh=fresh, free=free)
+    charge = await running.settlement.settle(op, outcome)
     assert charge is not None
+    tokens = {Pays.total: 9, Pays.plain: 6, Pays.nothing: 0, Pays.refunded: 0}[outcome.pays]
     assert (charge.tokens, op.tokens, charge.remaining) == (tokens, tokens, GRANT - tokens)
     assert op.reservation is None
 
@@ -69,7 +60,7 @@ async def test_a_release_says_how_the_account_stands(running: Way) -> None:
 async def test_a_public_route_is_not_metered(running: Way) -> None:
     op = operation(running, "/public/a")
     assert not await running.settlement.reserve(op)
-    assert await running.settlement.settle(op, 200) is None
+    assert await running.settlement.settle(op, Outcome.miss) is None
     assert await running.settlement.release(op, "failed") is None
 
 
@@ -90,9 +81,9 @@ async def test_a_settlement_that_cannot_be_made_keeps_its_reservation_for_the_re
     """It was forgotten before it was settled, and stayed reserved until the next start."""
     op = operation(running)
     await running.settlement.reserve(op)
-    monkeypatch.setattr("gateway.settlement.owed", lambda *given, **named: 1000)
-    with pytest.raises(ValueError, match="has reserved"):
-        await running.settlement.settle(op, 200)
+    monkeypatch.setattr("gateway.meter.due_for", lambda *given: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        await running.settlement.settle(op, Outcome.miss)
     await running.settlement.release(op, "internal_error")
     assert running.balance.reserved == 0
 
@@ -103,7 +94,7 @@ async def test_what_the_journal_does_not_take_is_given_back_once_it_takes_again(
     await running.settlement.reserve(op)
     settlement = running.settlement
     with running.journal_failing(), pytest.raises(Problem, match="ledger_unavailable"):
-        await (settlement.settle(op, 200) if ending == "settle" else settlement.release(op, "failed"))
+        await (settlement.settle(op, Outcome.miss) if ending == "settle" else settlement.release(op, "failed"))
     assert (running.balance.reserved, running.balance.charged) == (1, 0)
     await running.settlement.finish()
     assert (running.balance.reserved, running.balance.charged) == (0, 0)
@@ -137,14 +128,16 @@ async def test_the_end_does_not_wait_for_a_journal_that_never_takes_again(runnin
 async def _given_back(running: Way) -> None:
     """As the next start does."""
     (reserve,) = running.ledger.accounts.open.values()
-    running.meter.release(Reservation(ALPHA, reserve), "abandoned")
+    running.meter.release(Reservation(ALPHA, Quote(1), reserve), "abandoned")
     await running.ledger.committed()
 
 
 async def test_the_house_pays_for_the_gateways_own_fetches(running: Way) -> None:
-    reservation = await running.settlement.reserve_house("product", Quote(6))
+    prepared = operation(running, FORCED).prepared
+    assert prepared is not None
+    reservation = await running.settlement.reserve_house(prepared)
     assert running.house.reserved == 6
-    await running.settlement.settle_house(reservation, 6, "revalidated")
+    await running.settlement.settle_house(reservation, Outcome.validated)
     assert (running.house.charged, running.balance.charged) == (6, 0)
 
 
@@ -152,7 +145,7 @@ async def test_a_refund_reverses_a_charge(running: Way) -> None:
     op = operation(running)
     await running.settlement.reserve(op)
     reservation = op.reservation
-    await running.settlement.settle(op, 200)
-    await running.settlement.refund(reservation, "truncated")
+    await running.settlement.settle(op, Outcome.miss)
+    await running.settlement.refund(reservation, None)
     assert (running.balance.charged, running.balance.remaining) == (0, GRANT)
-    await running.settlement.refund(None, "truncated")
+    await running.settlement.refund(None, None)

@@ -19,6 +19,7 @@ from gateway.listener.body import declared_body, read_body, refuse_oversized
 from gateway.listener.connection import Census, Connection
 from gateway.listener.reply import Reply
 from gateway.messages import Answer, Fields, Request
+from gateway.own import Own
 from gateway.pipeline import Pipeline
 
 _IDLE = 75.0
@@ -44,13 +45,14 @@ class Listener:
     """One address that clients connect to."""
 
     def __init__(
-        self, pipeline: Pipeline, health: Health, limits: Limits, trusted_proxies: tuple[str, ...] = ()
+        self, pipeline: Pipeline, health: Health, own: Own, limits: Limits, trusted_proxies: tuple[str, ...] = ()
     ) -> None:
         self.pipeline = pipeline
         self.limits = limits
         self.census = Census()
         self.log = structlog.get_logger("gateway.listener")
         self._health = health
+        self._resources = own
         self._trusted = trusted_proxies
         self._draining = False
         self._socket: asyncio.Server | None = None
@@ -83,7 +85,7 @@ class Listener:
         """One request, from aiohttp's reading of it to the reply."""
         try:
             if request.raw_path.startswith("/-/"):
-                answer = self._own(request.raw_path)
+                answer = await self._own(request)
             else:
                 answer = await self.pipeline.handle(self._read(request))
         except Problem as problem:
@@ -91,9 +93,10 @@ class Listener:
         close = self._is_last(request) or not request.keep_alive or not _is_framed_surely(request)
         return Reply(_headless(answer, request.method), close=close, write_timeout=self.limits.write_timeout)
 
-    def _own(self, target: str) -> Answer:
+    async def _own(self, request: web.BaseRequest) -> Answer:
         """Below `/-/` the gateway answers itself; nothing there is ever forwarded."""
-        answer = self._health.answer(target.partition("?")[0])
+        answer = self._health.answer(request.raw_path.partition("?")[0])
+        answer = answer or await self._resources.answer(self._read(request))
         if answer is None:
             raise Problem(Reason.no_route)
         return answer

@@ -181,8 +181,10 @@ def _session(policy: UpstreamPolicy) -> aiohttp.ClientSession:
 
 
 def _refuse_ambiguous(response: aiohttp.ClientResponse, outgoing: Outgoing) -> None:
-    """Framing that two parsers may read differently and unasked-for answers are invalid."""
-    if not 200 <= response.status <= 999 or _is_ambiguous(response) or _is_unasked(response, outgoing):
+    """Framing that two parsers may read differently, unasked-for answers and what cannot be sent on are invalid."""
+    # aiohttp's parser lets NUL pass in a reason phrase.
+    unsendable = not 200 <= response.status <= 999 or "\0" in (response.reason or "")
+    if unsendable or _is_ambiguous(response) or _is_unasked(response, outgoing):
         response.close()
         raise Problem(Reason.upstream_invalid)
 

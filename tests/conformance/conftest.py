@@ -24,7 +24,7 @@ ROUTES = [
 ]
 
 # One organization for each row that counts against a cap: two force refreshes a minute.
-CAPPED = [f"rk_test_capped_{number:04}" for number in range(20)]
+CAPPED = [f"rk_live_capped_{number:04}" for number in range(20)]
 LIMITS: Config = {
     "keys": [
         {"id": "alpha", "key": KEY},

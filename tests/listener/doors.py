@@ -14,6 +14,7 @@ from gateway.errors import Problem
 from gateway.health import Health
 from gateway.listener.server import Listener
 from gateway.messages import Answer, Fields, Request
+from gateway.own import Own
 from gateway.pipeline import Pipeline
 
 Respond = Callable[[Request], Awaitable[Answer]]
@@ -77,6 +78,13 @@ class StubPipeline:
         return answer
 
 
+class StubOwn:
+    """What the listener asks of the gateway's own resources: there is one, `/-/mine`."""
+
+    async def answer(self, request: Request) -> Answer | None:
+        return text(f"{request.method} {request.target}".encode()) if request.target.startswith("/-/mine") else None
+
+
 class Door:
     """A listener that is open, and its way in."""
 
@@ -99,7 +107,7 @@ async def door(respond: Respond, **limits: float) -> AsyncIterator[Door]:
     """An open listener; at the end it must drain."""
     pipeline = StubPipeline(respond)
     health = Health({})
-    listener = Listener(cast("Pipeline", pipeline), health, Limits().model_copy(update=limits))
+    listener = Listener(cast("Pipeline", pipeline), health, cast("Own", StubOwn()), Limits().model_copy(update=limits))
     await listener.open(HOST, 0)
     opened = Door(listener, pipeline)
     try:

@@ -5,7 +5,7 @@ import socket
 from typing import cast
 
 import pytest
-from listener.doors import StubPipeline, door, target, text, until
+from listener.doors import StubOwn, StubPipeline, door, target, text, until
 from support.addresses import HOST
 
 from gateway.config.schema import Limits
@@ -13,6 +13,7 @@ from gateway.errors import BadStart
 from gateway.health import Health
 from gateway.listener.server import Listener, bound
 from gateway.messages import Answer, Request
+from gateway.own import Own
 from gateway.pipeline import Pipeline
 
 
@@ -29,6 +30,18 @@ async def test_health_is_answered_without_the_pipeline() -> None:
         assert (await client.answer()).body == b"ok\n"
         client.request("GET", "/-/readyz")
         assert (await client.answer()).status == 503
+        assert not opened.pipeline.requests
+
+
+async def test_the_gateways_own_resources_are_answered_without_the_pipeline() -> None:
+    async with door(target, target=256) as opened, await opened.connect() as client:
+        client.request("GET", "/-/mine?a=1")
+        assert (await client.answer()).body == b"GET /-/mine?a=1"
+        client.request("HEAD", "/-/mine")
+        headed = await client.answer("HEAD")
+        assert (headed.status, headed.field("Content-Length"), headed.body) == (200, "12", b"")
+        client.request("GET", "/-/mine?" + "a" * 300)
+        assert (await client.answer()).status == 414
         assert not opened.pipeline.requests
 
 
@@ -206,7 +219,8 @@ async def test_connections_beyond_the_limits_are_closed_and_leave_room_when_othe
 )
 async def test_how_many_connections_an_address_may_have(address: str, limit: int | None, admitted: int) -> None:
     limits = Limits().model_copy(update={"connections": 700, "connections_per_address": limit})
-    listener = Listener(cast("Pipeline", StubPipeline(target)), Health({}), limits, ("10.0.0.0/8",))
+    pipeline, own = cast("Pipeline", StubPipeline(target)), cast("Own", StubOwn())
+    listener = Listener(pipeline, Health({}), own, limits, ("10.0.0.0/8",))
     while listener.admits(address):
         listener.census.arrive(address)
     assert listener.census.total == admitted

@@ -5,8 +5,8 @@ from typing import Any
 Config = dict[str, Any]
 
 UPSTREAM_SECRET = "sk-upstream-0123456789abcdef"
-KEY = "rk_test_alpha_0123456789abcdefghijkl"
-OTHER_KEY = "rk_test_bravo_0123456789abcdefghijkl"
+KEY = "rk_live_alpha_0123456789abcdefghijkl"
+OTHER_KEY = "rk_live_bravo_0123456789abcdefghijkl"
 
 SEED_PRICE: Config = {
     "base": 1,
@@ -66,7 +66,7 @@ class KeyRing:
 
     def __init__(self, count: int, plan: str) -> None:
         self.plan = plan
-        self._unused = [f"rk_test_{plan}_{number:04}" for number in range(count)]
+        self._unused = [f"rk_live_{plan}_{number:04}" for number in range(count)]
         self.keys = [{"id": key.replace("_", "-"), "key": key, "plan": plan} for key in self._unused]
 
     def take(self) -> dict[str, str]:

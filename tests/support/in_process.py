@@ -19,7 +19,9 @@ from gateway.admission.snapshot import Account, Every, Plan, Rate, Route, Snapsh
 from gateway.answering import Answering
 from gateway.cache import Cache
 from gateway.collapse import Collapse
+from gateway.costs import Costs
 from gateway.fetch import Fetcher
+from gateway.idempotency import Idempotency
 from gateway.ledger.accounts import Balance
 from gateway.ledger.ledger import Ledger
 from gateway.lookup import Live
@@ -168,8 +170,8 @@ class Way:
         self.cache = Cache(MemoryTier(1 << 22), second, self.clock)
         self.buffers = Buffers(buffered)
         self.collapse = Collapse(self.clock.steady)
-        self.fetcher = Fetcher(self.cache, self.collapse, self.buffers, self.clock)
         self.settlement = Settlement(self.meter, self.ledger)
+        self.fetcher = Fetcher(self.cache, self.collapse, self.buffers, Costs(self.settlement), self.clock)
         self.metrics = Metrics(no_gauges(), "0")
         self.live = Live(snapshot, Preparer(snapshot), {"api": self.upstream})
         self.pipeline = Pipeline(
@@ -177,6 +179,7 @@ class Way:
             cache=self.cache,
             fetcher=self.fetcher,
             settlement=self.settlement,
+            idempotency=Idempotency(self.ledger, self.clock),
             answering=Answering(self.clock),
             watch=Watch(self.metrics, self.clock),
             clock=self.clock,
@@ -224,15 +227,21 @@ class Way:
 
 @asynccontextmanager
 async def way(
-    folder: Path, *routes: Route, second: SecondTier | None = None, buffered: int = 1 << 24, **policy: Any
+    folder: Path,
+    *routes: Route,
+    second: SecondTier | None = None,
+    buffered: int = 1 << 24,
+    account: Account = ALPHA,
+    **policy: Any,
 ) -> AsyncIterator[Way]:
     """A way whose end proves that nothing is left over: no reservation, stream, buffer, drift or lost exception.
 
-    `policy` changes the upstream's.
+    `policy` changes the upstream's. Whoever asks is `account`, whose balance is `ALPHA`'s.
     """
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
-    base = make_snapshot(*routes, keys={digest(KEY.encode()): ALPHA})
+    keys = {digest(key.encode()): account for key in (KEY, KEY.replace("live", "test"))}
+    base = make_snapshot(*routes, keys=keys)
     snapshot = replace(base, upstreams={"api": replace(base.upstreams["api"], **policy)})
     running = Way(folder, snapshot, second, buffered)
     yield running

@@ -51,6 +51,7 @@ FAILURES = [
     pytest.param((head(101, "Upgrade: x", "Connection: upgrade"),), "invalid", Reason.upstream_invalid, 1, id="101"),
     pytest.param((head(206, "Content-Length: 0"),), "invalid", Reason.upstream_invalid, 1, id="unasked 206"),
     pytest.param((head(304),), "invalid", Reason.upstream_invalid, 1, id="unasked 304"),
+    pytest.param((b"HTTP/1.1 200 O\0K\r\n\r\n",), "invalid", Reason.upstream_invalid, 1, id="NUL in the reason phrase"),
     pytest.param(
         (head(200, "Content-Length: 3", "Transfer-Encoding: chunked") + b"0\r\n\r\n",),
         "invalid",
