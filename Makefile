@@ -3,9 +3,12 @@ PORT ?= 8080
 ADMIN_PORT ?= 9180
 UPSTREAM_PORT ?= 8081
 COVERAGE ?= 90
+KILLS ?= 500
+SEED ?= $(shell date +%s)
+EXAMPLES ?= 20000
 BIN := .venv/bin
 
-.PHONY: help install dev run test pure quick lint docs bench bench-quick clean
+.PHONY: help install dev run test pure quick crash model lint docs bench bench-quick clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -37,6 +40,12 @@ pure: dev ## the pure packages: every branch covered by their own tests
 
 quick: lint ## the inner loop: checks and the tests that are not slow
 	$(BIN)/pytest -n auto -m "not slow"
+
+crash: dev ## kill -9 under load, KILLS=500 times, the books after each; SEED=n repeats one
+	PYTHONPATH=tests $(BIN)/python -m crash $(KILLS) $(SEED)
+
+model: dev ## the ledger under a hypothesis machine: EXAMPLES=20000 of 50 steps each
+	MODEL_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -n auto tests/ledger/test_ledger_model.py
 
 docs: dev ## docs/config.md, the config reference, from the schema
 	$(BIN)/python scripts/config_reference.py

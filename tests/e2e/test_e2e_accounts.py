@@ -69,9 +69,9 @@ def test_a_hashed_key_and_one_of_two_plain_keys_stand_for_their_accounts(
     gateway: StartGateway, upstream: ScriptedUpstream
 ) -> None:
     digest = "sha256:" + sha256(KEY.encode()).hexdigest()
-    keys = [{"id": "hashed", "key": digest}, {"id": "double", "key": [OTHER_KEY, "rk_test_old"]}]
+    keys = [{"id": "hashed", "key": digest}, {"id": "double", "key": [OTHER_KEY, "rk_live_old"]}]
     running = gateway(config(upstream.url, route("/{rest:.*}", "all"), keys=keys))
-    for key in (KEY, OTHER_KEY, "rk_test_old"):
+    for key in (KEY, OTHER_KEY, "rk_live_old"):
         assert running.client(key_field(key)).get("/").status_code == 200
 
 
@@ -125,7 +125,7 @@ def test_the_cap_counts_the_refreshes_of_all_keys_of_an_organization(
     gateway: StartGateway, upstream: ScriptedUpstream
 ) -> None:
     keys = [{"id": name, "key": key, "organization": "acme"} for name, key in (("a", KEY), ("b", OTHER_KEY))]
-    keys.append({"id": "c", "key": "rk_test_charlie"})
+    keys.append({"id": "c", "key": "rk_live_charlie"})
     organizations = {"acme": {"caps": {"force_refresh": "4/min"}}}
     running = gateway(config(upstream.url, product_route(), keys=keys, organizations=organizations))
     first, second = running.client(key_field()), running.client(key_field(OTHER_KEY))
@@ -136,7 +136,7 @@ def test_the_cap_counts_the_refreshes_of_all_keys_of_an_organization(
         assert (refused.status_code, refused.json()["reason"]) == (429, "force_refresh_capped")
         assert 1 <= int(refused.headers["Retry-After"]) <= 60
         assert client.get(f"{PRODUCT}/1").status_code == 200
-    assert running.client(key_field("rk_test_charlie")).post(f"{PRODUCT}/1/refresh").status_code == 200
+    assert running.client(key_field("rk_live_charlie")).post(f"{PRODUCT}/1/refresh").status_code == 200
     assert len(upstream.calls(f"{PRODUCT}/1")) >= 5
 
 

@@ -11,6 +11,8 @@ from support.gateway import RunningGateway
 from support.scripts import Received, head, json_answer
 from support.upstream import ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
 RING = KeyRing(40, "pro")
 # What a paid API of the same kind says of the account that the gateway holds there.
 LIMITS = {

@@ -12,6 +12,8 @@ from support.gateway import RunningGateway, StartGateway
 from support.scripts import answer
 from support.upstream import ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
 LANGUAGE = "Accept-Language"
 
 
@@ -30,7 +32,7 @@ def cached(origin: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -
     keys = [
         {"id": "alpha", "key": KEY, "organization": "acme"},
         {"id": "bravo", "key": OTHER_KEY, "organization": "acme"},
-        {"id": "charlie", "key": "rk_test_charlie"},
+        {"id": "charlie", "key": "rk_live_charlie"},
     ]
     whole = config(origin.url, *routes, keys=keys, organizations={"acme": {}})
     with RunningGateway(tmp_path_factory.mktemp("cached"), whole) as running:
@@ -49,7 +51,7 @@ def other(cached: RunningGateway) -> httpx.Client:
 
 @pytest.fixture
 def stranger(cached: RunningGateway) -> httpx.Client:
-    return cached.client(key_field("rk_test_charlie"))
+    return cached.client(key_field("rk_live_charlie"))
 
 
 def test_ignored_parameters_reach_neither_key_nor_upstream(

@@ -21,7 +21,7 @@ SEED = 20_250_611
 CLIENTS = 300
 REQUESTS = 8
 GRANT = 1_000_000
-KEYS = [f"rk_test_cancelled_{number}" for number in range(6)]
+KEYS = [f"rk_live_cancelled_{number}" for number in range(6)]
 PATHS = [f"/{kind}/{number}" for kind in ("shared", "own", "pass") for number in range(12)]
 # Some are larger than a socket's buffers, so that their readers can leave in the middle.
 PADDING = (0, 0, 40, 3000, 400_000)

@@ -14,6 +14,8 @@ from support.scripts import Gate, answer, head, json_answer
 from support.upstream import ScriptedUpstream
 from support.wire import Answer, Connection
 
+pytestmark = pytest.mark.slow
+
 AUTHORIZED = f"Authorization: Bearer {KEY}"
 
 

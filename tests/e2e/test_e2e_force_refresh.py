@@ -263,6 +263,6 @@ def test_refreshes_are_counted(client: httpx.Client, refreshed: RunningGateway, 
 
 
 def test_a_key_of_no_account_refreshes_nothing(refreshed: RunningGateway, origin: ScriptedUpstream, item: str) -> None:
-    stranger = refreshed.client(key_field("rk_test_nobody"))
+    stranger = refreshed.client(key_field("rk_live_nobody"))
     assert stranger.post(f"/v1/products/{item}/refresh").status_code == 401
     assert not origin.calls(f"/v1/products/{item}")

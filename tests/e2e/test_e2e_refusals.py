@@ -9,6 +9,8 @@ from support.gateway import RunningGateway, StartGateway
 from support.upstream import ScriptedUpstream
 from support.wire import exchange
 
+pytestmark = pytest.mark.slow
+
 AUTHORIZED = f"Authorization: Bearer {KEY}"
 
 
@@ -37,7 +39,7 @@ def request(target: str, *lines: str, method: str = "GET", host: str = "localhos
 # What arrives -> status, code and reason of the answer.
 REFUSALS: dict[str, tuple[bytes, int, str, str]] = {
     "no key": (request("/cached/1"), 401, "unauthorized", "missing_key"),
-    "unknown key": (request("/cached/1", "Authorization: Bearer rk_test_nobody"), 401, "unauthorized", "unknown_key"),
+    "unknown key": (request("/cached/1", "Authorization: Bearer rk_live_nobody"), 401, "unauthorized", "unknown_key"),
     "two keys": (
         request("/cached/1", AUTHORIZED, f"X-Api-Key: {OTHER_KEY}"),
         400,
@@ -145,9 +147,9 @@ def test_hosts_that_are_not_listed_are_misdirected(gateway: StartGateway, upstre
 
 
 def test_no_secret_in_any_log_line(refusing: RunningGateway, client: httpx.Client) -> None:
-    refusing.client(key_field("rk_test_wrong_and_secret")).get("/cached/1")
+    refusing.client(key_field("rk_live_wrong_and_secret")).get("/cached/1")
     client.get("/elsewhere", headers={"X-Api-Key": OTHER_KEY})
-    for secret in (KEY, OTHER_KEY, UPSTREAM_SECRET, "rk_test_wrong_and_secret"):
+    for secret in (KEY, OTHER_KEY, UPSTREAM_SECRET, "rk_live_wrong_and_secret"):
         assert secret not in refusing.log
 
 

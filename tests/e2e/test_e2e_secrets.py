@@ -20,9 +20,9 @@ from support.wire import Answer, exchange
 
 pytestmark = pytest.mark.slow
 
-QUERY_KEY = "rk_test_charlie/0123456789+abcdefghijkl="
-POOR_KEY = "rk_test_delta_0123456789abcdefghijklmn"
-SLOW_KEY = "rk_test_echo_0123456789abcdefghijklmno"
+QUERY_KEY = "rk_live_charlie/0123456789+abcdefghijkl="
+POOR_KEY = "rk_live_delta_0123456789abcdefghijklmn"
+SLOW_KEY = "rk_live_echo_0123456789abcdefghijklmno"
 PAIR = "rk_user_foxtrot:rk_password_foxtrot_0123456789"
 WRONG = "rk_wrong_golf_0123456789abcdefghijklmno"
 IN_QUERY = f"api_key={quote(QUERY_KEY, safe='')}"

@@ -11,6 +11,8 @@ from support.polling import eventually
 from support.scripts import Gate, Received, answer, head
 from support.upstream import ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def aging(origin: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:

@@ -16,6 +16,8 @@ from support.tools import skip_unless_tool
 from support.upstream import ScriptedUpstream
 from support.wire import Connection
 
+pytestmark = pytest.mark.slow
+
 RING = KeyRing(120, "pro")
 PRODUCT = "/v1/products"
 FULL = "include_offers=true&include_reviews=true"

@@ -13,6 +13,8 @@ from support.gateway import RunningGateway, StartGateway
 from support.scripts import answer, head, json_answer
 from support.upstream import ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
 LANGUAGE = "Accept-Language"
 
 

@@ -1,0 +1,74 @@
+"""A gateway that is started by `crash.launch`, with other patches at each start."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from support.addresses import HOST
+from support.config import Config
+from support.gateway import ROOT, RunningGateway
+from support.polling import eventually
+
+
+class LaunchedGateway(RunningGateway):
+    """`patches`: what `crash.launch` is given at every start from now on, names and arguments in turn."""
+
+    def __init__(self, folder: Path, config: Config | str, *patches: str) -> None:
+        super().__init__(folder, config)
+        self.patches = patches
+
+    def __enter__(self) -> "LaunchedGateway":
+        super().__enter__()
+        return self
+
+    @property
+    def store(self) -> Path:
+        """The folder of its store."""
+        return self.folder / "var"
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """The process alone, ready or not; its output is added to the log."""
+        command = [sys.executable, "-m", "crash.launch", *self.patches, "serve", *self.options]
+        with self.log_path.open("ab") as log:
+            return subprocess.Popen(
+                command, cwd=self.folder, env=self._whole, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def told(self, *command: str) -> str:
+        """What a command of the gateway's prints about this one; it must exit with 0."""
+        ended = subprocess.run(
+            [sys.executable, "-m", "gateway", *command, *self.options],
+            cwd=self.folder,
+            env=self._whole,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended
+        return ended.stdout
+
+    @property
+    def _whole(self) -> Mapping[str, str]:
+        return os.environ | {
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
+            "GATEWAY_LISTEN": f"{HOST}:{self.port}",
+            "GATEWAY_ADMIN": f"{HOST}:{self.admin_port}",
+        }
+
+    def begin(self) -> bool:
+        """Start it; False where it kills itself before it is ready."""
+        self._process = self.spawn()
+        eventually(self._ready_or_dead)
+        return self.lives
+
+    @property
+    def lives(self) -> bool:
+        return self.process.poll() is None
+
+    def died(self) -> None:
+        """Wait for the end of a process that is killed, or kills itself."""
+        status = self.ended()
+        assert status == -signal.SIGKILL, f"exit {status}:\n{self.log}"
