@@ -15,6 +15,7 @@ from bench.parts.arena import arena
 from bench.parts.full import filled, flatness, memory
 from bench.parts.herd import herd
 from bench.parts.hits import hits
+from bench.parts.keys import keys
 from bench.parts.misses import misses
 from bench.parts.pause import pause
 from bench.peers import source
@@ -22,7 +23,7 @@ from bench.processes import LOAD_CORE, SERVER_CORE
 from bench.report import Table
 from bench.settings import Settings
 
-PARTS = ("hits", "misses", "herd", "full")
+PARTS = ("hits", "keys", "misses", "herd", "full")
 
 
 def main() -> None:
@@ -68,6 +69,8 @@ def _tables(settings: Settings, parts: set[str]) -> Iterator[Table]:
             with arena(settings, upstream) as servers:
                 if "hits" in parts:
                     yield from hits(servers)
+                if "keys" in parts:
+                    yield keys(servers)
                 if "misses" in parts:
                     yield misses(servers)
                 if "herd" in parts:
