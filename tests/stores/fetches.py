@@ -22,6 +22,9 @@ class StillClock:
     def wall(self) -> float:
         return self.now
 
+    def uptime(self) -> tuple[str, float]:
+        return "boot", self.now
+
 
 def brought(
     fetching: Fetching,
