@@ -54,7 +54,7 @@ bench: dev ## everything beside nginx + Lua, nginx, HAProxy, Varnish, aiohttp: u
 	@scripts/bench-tools.sh
 	$(BIN)/python -m bench $(PARTS)
 
-bench-quick: dev ## the same in short: under 90 seconds
+bench-quick: dev ## the same in short: under two minutes
 	@scripts/bench-tools.sh
 	$(BIN)/python -m bench --quick $(PARTS)
 

@@ -44,7 +44,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description="The gateway beside its peers.")
-    parser.add_argument("--quick", action="store_true", help="fewer peers and rounds, in less than 90 seconds")
+    parser.add_argument("--quick", action="store_true", help="fewer peers and rounds, in less than two minutes")
     parser.add_argument("parts", nargs="*", metavar="PART", choices=[*PARTS, []], help=f"of {', '.join(PARTS)}; all")
     return parser.parse_args()
 
