@@ -1,4 +1,4 @@
-"""Writes docs/config.md, the config reference, from the schema: `make docs`."""
+"""Writes docs/config.md, the config reference, and config.schema.json for editors, from the schema: `make docs`."""
 
 import json
 import re
@@ -11,9 +11,11 @@ from typing import Any
 
 from gateway.config.errors import ConfigInvalid
 from gateway.config.load import load
-from gateway.config.schema import schema_json
+from gateway.config.schema import described, schema_json
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "config.md"
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "config.md"
+SCHEMA = ROOT / "config.schema.json"
 
 Schema = dict[str, Any]
 
@@ -24,7 +26,11 @@ _KINDS = {
     "100/min": "[rate](#values)",
     "2027-01-31": "[moment](#values)",
     ":8080": "[address](#values)",
+    "1/100": "`all` `none` or `1/N`",
 }
+
+# Sections whose keys have their rows elsewhere already.
+_ELSEWHERE = {("defaults", "route"): "It has every key of [routes](#routes) but `name` and `match`."}
 
 MISTAKEN = """\
 upstreams:
@@ -40,8 +46,13 @@ _INTRODUCTION = """\
 
 One YAML file holds everything; `gateway serve` and `gateway check` take it with `--config FILE`, else they read
 `config.yaml` where they are started. The [README](../README.md) begins with six lines, [config.yaml](../config.yaml) is
-a whole one with comments, and `gateway schema` prints the JSON Schema that this page is made from: editors complete and
-check with it. A key that is left out, or has no value, takes its default. Unknown keys are refused.
+a whole one with comments. A key that is left out, or has no value, takes its default. Unknown keys are refused.
+
+**Several files**: `include: [keys.yaml, "routes.d/*.yaml"]` has further files read, with the same keys, and joined to
+this one; a name that two files define is refused, with both places. [include](#top-level) and
+[defaults](#defaults) say the rest. **Editors** complete and check a config that begins with
+`# yaml-language-server: $schema=config.schema.json`, as [config.yaml](../config.yaml) does, with the file that
+`gateway schema > config.schema.json` writes beside it; included files are valid against it as well.
 
 {contents}
 
@@ -63,13 +74,14 @@ check with it. A key that is left out, or has no value, takes its default. Unkno
 
 **Substitution**: `${{VAR}}` is the environment variable VAR, and it is an error if that is not set. `${{VAR:-default}}`
 has a default, used where VAR is empty, too. `${{file:PATH}}` is the text of a file without its last line end, PATH
-relative to the config. They stand within any value, not in keys; what they bring in is text, never YAML. `$${{` is a
-plain `${{`. No message and no log shows a substituted value.
+relative to the file it stands in. They stand within any value, not in keys; what they bring in is text, never YAML.
+`$${{` is a plain `${{`. No message and no log shows a substituted value.
 
 **YAML**: anchors, aliases and `<<` work, and top-level keys that begin with `x-` are yours, to keep anchors in. A key
 that stands twice is refused. Quote values that hold `{{` `}}` `:` or `#`. Texts stay texts: `no` is no, `1:30` not 90.
 
-**Errors** are told all at once, each with its file, line and column, and nothing starts (exit 2). `gateway check` tells
+**Errors** are told all at once, each with its file, line and column, and nothing starts (exit 2), or a running gateway
+goes on with what it has. `gateway check` tells
 them without starting anything, and warns of what is allowed but seldom meant. Of this
 
 ```yaml
@@ -127,7 +139,7 @@ class Reference:
             if (found := self._section_in(value)) is not None:
                 definition, note = found
                 yield Part((*path, key), definition, note)
-                yield from self._parts((*path, key), definition)
+                yield from self._parts((*path, key), definition) if (*path, key) not in _ELSEWHERE else ()
 
     def _section_in(self, schema: Schema) -> tuple[Schema, str] | None:
         """The section that a value is, or holds, with what the page says of the latter."""
@@ -145,7 +157,8 @@ class Reference:
     def _section(self, part: Part) -> str:
         heading = "#" * min(len(part.path) + 1, 4)
         words = " ".join(filter(None, [_prose(part.schema["description"]), part.note]))
-        return f"{heading} {part.title}\n\n{words}\n\n{self._table(part)}"
+        rows = f"{_ELSEWHERE[part.path]}\n" if part.path in _ELSEWHERE else self._table(part)
+        return f"{heading} {part.title}\n\n{words}\n\n{rows}"
 
     def _table(self, part: Part) -> str:
         required = part.schema.get("required", [])
@@ -167,7 +180,7 @@ class Reference:
             case {"enum": [*words]}:
                 return " ".join(f"`{word}`" for word in words)
             case {"const": word}:
-                return f"`{word}`"
+                return f"`{word if isinstance(word, str) else json.dumps(word)}`"
             case {"additionalProperties": dict(values)}:
                 return f"by key: {self._value(path, values)}"
             case {"items": items}:
@@ -185,7 +198,7 @@ class Reference:
 
     def _shorts(self, parts: list[Part]) -> Iterator[str]:
         """The sections whose setting may be something else, such as `cache` or `price`."""
-        for part in [Part((), self._schema), *parts]:
+        for part in [Part((), self._schema), *[part for part in parts if part.path not in _ELSEWHERE]]:
             for key, schema in part.schema["properties"].items():
                 forms = schema.get("anyOf", [])
                 plain = [form for form in forms if self._section_in(form) is None and form.get("type") != "null"]
@@ -242,9 +255,15 @@ def _errors(text: str) -> str:
 
 def page() -> str:
     """The reference as it should stand in docs/config.md."""
-    return Reference(schema_json()).page()
+    return Reference(described()).page()
+
+
+def schema() -> str:
+    """The JSON Schema as it should stand in config.schema.json."""
+    return json.dumps(schema_json(), indent=2) + "\n"
 
 
 if __name__ == "__main__":
     PAGE.write_text(page())
-    sys.stdout.write(f"{PAGE}\n")
+    SCHEMA.write_text(schema())
+    sys.stdout.write(f"{PAGE}\n{SCHEMA}\n")

@@ -6,6 +6,7 @@ Literal text is held in canonical form and parameters keep the canonical spellin
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import takewhile
 from string import printable
 from typing import NamedTuple, Self
@@ -17,7 +18,7 @@ from gateway.errors import Problem
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(:\.\*)?\}")
 
 
-class _Text(NamedTuple):
+class Text(NamedTuple):
     """Text with parameters: `names` stand between the `literals`, which are one more. `rest`: one takes any rest."""
 
     literals: tuple[str, ...]
@@ -31,7 +32,7 @@ class _Text(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class PathPattern:
-    """A parsed path pattern. `prefix` holds the segments that it begins with and that are wholly literal.
+    """A parsed path pattern. `prefix` holds the first of its `segments`, as far as they are wholly literal.
 
     `{x}` takes one or more characters within a segment; before another parameter of that segment as few as possible.
     `{x:.*}` takes any rest, slashes included. Empty in the middle, it takes its slash with it, so that
@@ -41,32 +42,31 @@ class PathPattern:
     text: str
     names: tuple[str, ...] = field(compare=False, repr=False)
     prefix: tuple[str, ...] = field(compare=False, repr=False)
-    _segments: tuple[_Text, ...] = field(compare=False, repr=False)
-    _regex: re.Pattern[str] = field(compare=False, repr=False)
+    segments: tuple[Text, ...] = field(compare=False, repr=False)
+    _expression: str = field(compare=False, repr=False)
+    _compiled: list[re.Pattern[str]] = field(default_factory=list, compare=False, repr=False)
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
+    @staticmethod
+    def parse(text: str) -> "PathPattern":
         """Raises ValueError saying what is wrong with the pattern."""
-        if text[:1] != "/":
-            raise ValueError("a path begins with /")
-        segments = tuple([_segment(part) for part in text[1:].split("/")])
-        names = tuple([name for segment in segments for name in segment.names])
-        if len(set(names)) != len(names):
-            raise ValueError("a parameter's name is used twice")
-        if sum(segment.rest for segment in segments) > 1:
-            raise ValueError("only one parameter can take any rest")
-        _require_possible(segments)
-        prefix = tuple([segment.literals[0] for segment in takewhile(lambda segment: not segment.names, segments)])
-        return cls(text, names, prefix, segments, re.compile(_expression(segments)))
+        return _pattern(text)
 
     def match(self, path: str) -> dict[str, str] | None:
         """The parameters by name, where a canonical path matches as a whole."""
-        found = self._regex.fullmatch(path)
+        if not self._compiled:
+            self.compile()
+        found = self._compiled[0].fullmatch(path)
         return None if found is None else dict(zip(self.names, found.groups(""), strict=True))
+
+    def compile(self) -> None:
+        """Get ready to match; the first `match` does it else, and takes a hundred times as long."""
+        # Not when parsed: who only checks a config never needs it, and it takes most of the time.
+        if not self._compiled:
+            self._compiled.append(re.compile(self._expression))
 
     def fill(self, params: Mapping[str, str]) -> str:
         """The path that matches with these parameters. Raises KeyError for one that is missing."""
-        path = "".join(["/" + segment.fill(params) for segment in self._segments])
+        path = "".join(["/" + segment.fill(params) for segment in self.segments])
         # A canonical path has no empty segment, so this is the slash of a rest that is empty.
         return path.replace("//", "/")
 
@@ -77,7 +77,7 @@ class Template:
 
     text: str
     names: tuple[str, ...] = field(compare=False, repr=False)
-    _parsed: _Text = field(compare=False, repr=False)
+    _parsed: Text = field(compare=False, repr=False)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -94,21 +94,37 @@ class Template:
         return self._parsed.fill(params)
 
 
-def _parsed(text: str) -> _Text:
+# A config's patterns are read when it is validated, checked and compiled, and most of them at each reload again.
+@lru_cache(maxsize=8192)
+def _pattern(text: str) -> PathPattern:
+    if text[:1] != "/":
+        raise ValueError("a path begins with /")
+    segments = tuple([_segment(part) for part in text[1:].split("/")])
+    names = tuple([name for segment in segments for name in segment.names])
+    if len(set(names)) != len(names):
+        raise ValueError("a parameter's name is used twice")
+    if sum(segment.rest for segment in segments) > 1:
+        raise ValueError("only one parameter can take any rest")
+    _require_possible(segments)
+    prefix = tuple([segment.literals[0] for segment in takewhile(lambda segment: not segment.names, segments)])
+    return PathPattern(text, names, prefix, segments, _expression(segments))
+
+
+def _parsed(text: str) -> Text:
     parts = _PARAMETER.split(text)
     literals = tuple(parts[::3])
     if any("{" in literal or "}" in literal for literal in literals):
         raise ValueError("a parameter is {name}, or {name:.*} for any rest; braces have no other use here")
-    return _Text(literals, tuple(parts[1::3]), any(parts[2::3]))
+    return Text(literals, tuple(parts[1::3]), any(parts[2::3]))
 
 
-def _segment(text: str) -> _Text:
+def _segment(text: str) -> Text:
     literals, names, rest = _parsed(text)
     if rest and len(names) > 1:
         raise ValueError("{name:.*} cannot share its segment with another parameter")
     if "" in literals[1:-1]:
         raise ValueError("two parameters need literal text between them")
-    return _Text(tuple([_spelled(literal) for literal in literals]), names, rest)
+    return Text(tuple([_spelled(literal) for literal in literals]), names, rest)
 
 
 def _spelled(literal: str) -> str:
@@ -122,24 +138,24 @@ def _spelled(literal: str) -> str:
         raise ValueError(f"no request can have this path: {problem.detail}") from None
 
 
-def _require_possible(segments: tuple[_Text, ...]) -> None:
+def _require_possible(segments: tuple[Text, ...]) -> None:
     try:
         canonical_path("".join(["/" + "x".join(segment.literals) for segment in segments]))
     except Problem as problem:
         raise ValueError(f"no request can have this path: {problem.detail}") from None
 
 
-def _expression(segments: tuple[_Text, ...]) -> str:
+def _expression(segments: tuple[Text, ...]) -> str:
     *others, last = segments
     return "/" + "".join([_before_slash(segment) for segment in others]) + _within(last)
 
 
-def _before_slash(segment: _Text) -> str:
+def _before_slash(segment: Text) -> str:
     alone = segment.rest and not any(segment.literals)
     return "(?:(.+)/)?" if alone else _within(segment) + "/"
 
 
-def _within(segment: _Text) -> str:
+def _within(segment: Text) -> str:
     """One segment's expression, linear in the path's length, for the path is a stranger's: what stands before another
     parameter takes the first chance and never gives back (possessive), and only one parameter in all takes any rest.
     """

@@ -7,7 +7,7 @@ from pydantic import Field
 from gateway.admission.snapshot import Every, Scope
 from gateway.config.fields import NOT_EMPTY, KeyText, Many, Name, short_for
 from gateway.config.section import Section
-from gateway.config.units import MomentText, RateText
+from gateway.config.units import RATE_SCHEMA, MomentText, RateText
 
 MOST_TOKENS = 10**15
 
@@ -37,7 +37,7 @@ class Plan(Section):
 
     tokens: Annotated[Tokens, short_for("grant", {"type": "integer"})] = Tokens()
     """The tokens it grants; a number alone is a prepaid grant."""
-    throttle: Annotated[Throttle, short_for("rate", {"type": "string"})] | None = None
+    throttle: Annotated[Throttle, short_for("rate", RATE_SCHEMA)] | None = None
     """How fast each of its keys may call; a rate alone is enough."""
 
 
@@ -70,7 +70,7 @@ class Key(Section):
     """The organization it belongs to; left out: one of its own, named by the id."""
     plan: Name | None = None
     """A plan of its own, instead of the organization's."""
-    throttle: Annotated[Throttle, short_for("rate", {"type": "string"})] | None = None
+    throttle: Annotated[Throttle, short_for("rate", RATE_SCHEMA)] | None = None
     """A throttle of its own, instead of the plan's; a rate alone is enough."""
     scopes: Annotated[Many[Scope], NOT_EMPTY] = tuple(Scope)
     """What it may ask for: lookups (and what passes through), force refreshes, and background refreshes, which later

@@ -138,9 +138,8 @@ def _keys(config: Config) -> Iterator[Complaint]:
             path: SettingPath = ("keys", at, "key", number)
             owner, first = owners.setdefault(key_digest(text), (at, path)) if text else (at, path)
             if owner != at:
-                yield Complaint(
-                    path, f"another account has this API key, on line {config.document.line(first)}", at_key=False
-                )
+                place = config.document.place(first, beside=path)
+                yield Complaint(path, f"another account has this API key, {place}", at_key=False)
 
 
 def _repeated(config: Config, named: Iterable[tuple[Hashable, SettingPath]], what: str) -> Iterator[Complaint]:
@@ -148,7 +147,8 @@ def _repeated(config: Config, named: Iterable[tuple[Hashable, SettingPath]], wha
     for name, path in named:
         first = firsts.setdefault(name, path)
         if first != path:
-            yield Complaint(path, f"is {what}, on line {config.document.line(first)}", at_key=False)
+            place = config.document.place(first, beside=path)
+            yield Complaint(path, f"is {what}, {place}", at_key=False)
 
 
 def _routes(config: Config) -> Iterator[Complaint]:

@@ -1,14 +1,12 @@
 """From a config to the snapshot that the request's way reads: short forms and defaults resolved, keys digested."""
 
-import re
-from collections import Counter
-from collections.abc import Callable, Iterator
-from time import time
+from collections.abc import Iterator
 
 from gateway.admission.cors import Cors
 from gateway.admission.patterns import PathPattern, Template
 from gateway.admission.snapshot import (
     Account,
+    BreakerPolicy,
     CachePolicy,
     ClientDirectives,
     Price,
@@ -19,10 +17,8 @@ from gateway.admission.snapshot import (
     Snapshot,
     UpstreamPolicy,
 )
-from gateway.config import accounts, routes
+from gateway.config import routes
 from gateway.config.digest import key_digest
-from gateway.config.document import SettingPath
-from gateway.config.errors import ConfigError
 from gateway.config.holders import Accounts
 from gateway.config.schema import Config, Upstream
 from gateway.rfc9111.stored import Policy
@@ -39,26 +35,6 @@ def snapshot(config: Config) -> Snapshot:
         trusted_proxies=config.trusted_proxies,
         timezone=config.timezone,
     )
-
-
-def warnings(config: Config, wall: Callable[[], float] = time) -> list[ConfigError]:
-    """What is allowed but seldom meant; `wall` tells the seconds since the epoch, for what has expired."""
-    told = [
-        *_keyless(config),
-        *_unsent(config),
-        *_organizations_with_many_balances(config),
-        *_expired(config, wall()),
-        *_unreachable(config),
-    ]
-    for at, route in enumerate(config.routes):
-        path: SettingPath = ("routes", at)
-        if route.access == "public" and route.credentials == "upstream":
-            message = "an open door to a paid API: anyone may call it with the upstream's credentials"
-            told.append(config.document.error(message, (*path, "credentials")))
-        elif _shares_clients_answers(route, config.upstreams[upstream_of(config, route)]):
-            message = "what the upstream answers to one client's credentials is served to everyone"
-            told.append(config.document.error(message, (*path, "cache", "share")))
-    return sorted(told)
 
 
 def accounts_by_id(config: Config) -> dict[str, Account]:
@@ -158,6 +134,7 @@ def _upstream(name: str, upstream: Upstream) -> UpstreamPolicy:
         wait=upstream.limits.wait,
         rate=upstream.limits.rate,
         cost=() if upstream.cost is None else upstream.cost.body,
+        breaker=None if upstream.breaker is None else BreakerPolicy(upstream.breaker.after, upstream.breaker.pause),
     )
 
 
@@ -172,66 +149,3 @@ def _keys(config: Config) -> Iterator[tuple[bytes, Account]]:
 def _folded(names: tuple[str, ...]) -> tuple[str, ...]:
     """Field names in lower case, each once."""
     return tuple(dict.fromkeys([name.lower() for name in names]))
-
-
-def _keyless(config: Config) -> Iterator[ConfigError]:
-    if any(text for key in config.keys for text in key.key):
-        return
-    for at, route in enumerate(config.routes):
-        if route.access == "key":
-            message = "needs an API key, and `keys` holds none: 401 until one is made with `gateway keys create`"
-            yield config.document.error(message, ("routes", at))
-            return
-
-
-def _unsent(config: Config) -> Iterator[ConfigError]:
-    for name, upstream in config.upstreams.items():
-        if upstream.credentials == "client" and upstream.headers:
-            message = "not sent with `credentials: client`, where the client's fields go on"
-            yield config.document.error(message, ("upstreams", name, "headers"))
-
-
-def _organizations_with_many_balances(config: Config) -> Iterator[ConfigError]:
-    sizes = Counter([key.organization for key in config.keys])
-    for name, organization in config.organizations.items():
-        plan = config.plans[organization.plan] if organization.plan else accounts.Plan()
-        if sizes[name] > 1 and organization.balance == "key" and plan.tokens.grant is not None:
-            message = f"each of its {sizes[name]} keys has a balance of its own; `balance: organization` makes it one"
-            yield config.document.error(message, ("organizations", name), at_key=True)
-
-
-def _expired(config: Config, wall: float) -> Iterator[ConfigError]:
-    for at, account in enumerate(Accounts(config).configured()):
-        if account.expires is not None and account.expires <= wall:
-            yield config.document.error("is over: every request with its keys gets 401", ("keys", at, "expires"))
-
-
-def _shares_clients_answers(route: routes.Route, upstream: Upstream) -> bool:
-    shared = route.cache is not None and route.cache.share is Share.everyone
-    return shared and route.access == "key" and upstream.credentials == "client"
-
-
-def _unreachable(config: Config) -> Iterator[ConfigError]:
-    earlier: dict[str, list[tuple[int, routes.Match]]] = {_shape(routes.EVERYTHING): []}
-    for at, route in enumerate(config.routes):
-        shape = _shape(route.match.path)
-        for first, match in [*earlier.get(shape, ()), *earlier[_shape(routes.EVERYTHING)]]:
-            if _takes_all_of(match, route.match):
-                line = config.document.line(("routes", first))
-                yield config.document.error(
-                    f"never matches: the route on line {line} takes all it could", ("routes", at)
-                )
-                break
-        earlier.setdefault(shape, []).append((at, route.match))
-
-
-def _shape(path: str) -> str:
-    """The path pattern without the names of its parameters."""
-    return re.sub(r"\{[^{}:]*", "{", path)
-
-
-def _takes_all_of(earlier: routes.Match, later: routes.Match) -> bool:
-    """Whether `earlier` takes every host and method of `later`."""
-    below = earlier.host.startswith("*.") and later.host.endswith(earlier.host[1:])
-    hosts = earlier.host in ("*", later.host) or below
-    return hosts and (earlier.methods is None or set(later.methods or "*") <= set(earlier.methods))

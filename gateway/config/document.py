@@ -13,6 +13,12 @@ SettingPath = tuple[str | int, ...]
 
 Plain: TypeAlias = "str | list[Plain] | dict[str, Plain] | None"
 
+DEFAULTS: SettingPath = ("defaults", "route")
+"""What every route has unless it says otherwise; laid under one, it is made of the same nodes."""
+
+MAX_VALUES = 1_000_000
+"""Values in one config with all aliases written out: what a document of aliases to aliases is refused by."""
+
 ITEM = "[]"
 """Stands for the items of a list in `Node.dropped`."""
 
@@ -23,7 +29,8 @@ class Node:
 
     `literal`: it stands in the file as it is, no `${...}` was substituted. `broken`: it could not be read. `size`
     counts the values within, aliases written out. `dropped` names the keys taken out as invalid, `indices` are the
-    items' numbers in the file where others were taken out.
+    items' numbers in their file where others were taken out or joined from other files. `file` is the one it stands in,
+    where that is not the document's.
     """
 
     line: int
@@ -34,6 +41,7 @@ class Node:
     size: int = 1
     dropped: frozenset[str] = frozenset()
     indices: tuple[int, ...] | None = None
+    file: str = ""
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -47,7 +55,7 @@ class Member:
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Document:
-    """A config file's content; `folder` is what its relative paths start from."""
+    """The content of a config file and those that it includes; `folder` is what its relative paths start from."""
 
     file: str
     folder: Path
@@ -55,7 +63,12 @@ class Document:
 
     def plain(self) -> Plain:
         """The content without positions."""
-        return _plain(self.root)
+        return plain(self.root)
+
+    def at(self, path: SettingPath) -> Node | None:
+        """What stands at `path`; None where nothing does."""
+        members = self._walk(path)
+        return members[-1].node if len(members) > len(path) else None
 
     def known(self, path: SettingPath) -> SettingPath:
         """As much of `path` as stands in the document: a short form has less than its long form."""
@@ -67,12 +80,15 @@ class Document:
         """`message` about the setting at `path`, placed at its value or its key; `named`: the path that it shows."""
         member = self._walk(path)[-1]
         place: Member | Node = member if at_key else member.node
-        name = self._name(path if named is None else named)
-        return ConfigError(self.file, place.line, place.column, f"{name}: {message}" if name else message)
+        name = self._name(self._said(path)[: len(path if named is None else named)])
+        file = member.node.file or self.file
+        return ConfigError(file, place.line, place.column, f"{name}: {message}" if name else message)
 
-    def line(self, path: SettingPath) -> int:
-        """The line where the setting at `path` stands."""
-        return self._walk(path)[-1].node.line
+    def place(self, path: SettingPath, beside: SettingPath = ()) -> str:
+        """Where the setting at `path` stands, as a message about the one at `beside` says it: `on line 3`, or
+        `at keys.yaml:3` in another file."""
+        node, other = self._walk(path)[-1].node, self._walk(beside)[-1].node
+        return f"on line {node.line}" if node.file == other.file else f"at {node.file or self.file}:{node.line}"
 
     def literal(self, path: SettingPath) -> str | None:
         """The text at `path` where the file itself holds it; None for a substituted one, which no message may show."""
@@ -105,7 +121,7 @@ class Document:
 
     def over(self, defaults: Node) -> "Document":
         """The document with what it leaves out taken from `defaults`, but for what was dropped."""
-        return replace(self, root=_over(self.root, defaults))
+        return replace(self, root=over(self.root, defaults))
 
     def _walk(self, path: SettingPath) -> list[Member]:
         """The members along `path` as far as they exist, the root first."""
@@ -116,6 +132,12 @@ class Document:
                 break
             members.append(child)
         return members
+
+    def _said(self, path: SettingPath) -> SettingPath:
+        """Where the setting at `path` is said: in `defaults`, for what a route has from there."""
+        there = (*DEFAULTS, *path[2:])
+        is_there = path[:1] == ("routes",) and self._walk(path)[-1].node is self._walk(there)[-1].node
+        return there if is_there else path
 
     def _name(self, path: SettingPath) -> str:
         """The path as messages show it, `routes[0].cache.ttl`, with the file's own numbers."""
@@ -150,14 +172,25 @@ def _child(node: Node, step: str | int) -> Member | None:
     return None
 
 
-def _plain(node: Node) -> Plain:
+def members_of(node: Node) -> Mapping[str, Member]:
+    """What a mapping holds; nothing where it is none."""
+    return node.value if isinstance(node.value, Mapping) else {}
+
+
+def items_of(node: Node) -> tuple[Node, ...]:
+    """What a list holds; nothing where it is none."""
+    return node.value if isinstance(node.value, tuple) else ()
+
+
+def plain(node: Node) -> Plain:
+    """A value without positions."""
     match node.value:
         case None | str():
             return node.value
         case tuple():
-            return [_plain(item) for item in node.value]
+            return [plain(item) for item in node.value]
         case members:
-            return {key: _plain(member.node) for key, member in members.items()}
+            return {key: plain(member.node) for key, member in members.items()}
 
 
 def _without(node: Node, paths: list[SettingPath]) -> Node:
@@ -194,16 +227,23 @@ def _broken(node: Node, path: SettingPath) -> Iterator[SettingPath]:
             yield from _broken(member.node, (*path, key))
 
 
-def _over(node: Node, defaults: Node) -> Node:
-    if not isinstance(defaults.value, Mapping):
-        return node
+def over(node: Node, defaults: Node) -> Node:
+    """A value with what it leaves out taken from `defaults`, within mappings for each key; not what was dropped."""
     if node.value is None:
-        return replace(node, value=defaults.value)
-    if not isinstance(node.value, Mapping):
+        return defaults
+    if not isinstance(defaults.value, Mapping) or not isinstance(node.value, Mapping):
         return node
-    members = {
-        key: replace(member, node=_over(member.node, defaults.value[key].node)) if key in defaults.value else member
-        for key, member in node.value.items()
-    }
     left_out = {key: member for key, member in defaults.value.items() if key not in node.dropped}
-    return replace(node, value={**left_out, **members})
+    members = {key: _member_over(member, left_out.get(key)) for key, member in node.value.items()}
+    return mapping_of(
+        replace(node, dropped=node.dropped | (defaults.dropped - members.keys())), {**left_out, **members}
+    )
+
+
+def mapping_of(node: Node, members: Mapping[str, Member]) -> Node:
+    """A mapping with these members in the place of `node`."""
+    return replace(node, value=members, size=1 + sum(member.node.size for member in members.values()))
+
+
+def _member_over(member: Member, default: Member | None) -> Member:
+    return member if default is None else replace(member, node=over(member.node, default.node))

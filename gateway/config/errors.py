@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from gateway.config.sources import Sources
 from gateway.errors import BadStart
 
 
@@ -21,8 +22,12 @@ class ConfigError:
 
 
 class ConfigInvalid(BadStart):
-    """A config that cannot be used; `errors` are all that were found, in the file's order."""
+    """A config that cannot be used; `errors` are all that were found, in the order of the files' names and lines.
 
-    def __init__(self, errors: Iterable[ConfigError]) -> None:
+    `sources` is what was read, so that it can be told when that has changed; None where nobody knows.
+    """
+
+    def __init__(self, errors: Iterable[ConfigError], sources: Sources | None = None) -> None:
         self.errors = sorted(set(errors))
+        self.sources = sources
         super().__init__("\n".join(map(str, self.errors)))

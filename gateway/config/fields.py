@@ -65,6 +65,12 @@ SWITCH = Short(
 
 _SWITCH: dict[str, object] = {"true": {}, "yes": {}, "on": {}, "false": None, "no": None, "off": None}
 
+OFF = Short(
+    lambda value: None if isinstance(value, str) and _SWITCH.get(value.lower(), value) is None else value,
+    {"const": False},
+)
+"""`false` leaves the setting out, where it has a default."""
+
 EMPTY = Short(lambda value: {} if value is None else value, {"type": "null"})
 """Nothing stands for a mapping with nothing but defaults."""
 
@@ -283,3 +289,4 @@ Accepted = Annotated[KeySource, PlainValidator(_key_source), PlainSerializer(_sp
 KeyText = Annotated[str, PlainValidator(_key), _TEXT]
 MemberPath = Annotated[tuple[str, ...], PlainValidator(_member_path), PlainSerializer(".".join), _TEXT]
 Timezone = Annotated[str, PlainValidator(_timezone), _TEXT]
+Included = Annotated[str, _matching(r"[^\0]+", "must be a file, or a pattern of files such as routes.d/*.yaml"), _TEXT]

@@ -8,6 +8,7 @@ from gateway.admission.snapshot import ClientDirectives, Share
 from gateway.config.accounts import MOST_TOKENS
 from gateway.config.fields import (
     NOT_EMPTY,
+    OFF,
     SWITCH,
     Charged,
     FieldName,
@@ -27,7 +28,7 @@ from gateway.config.fields import (
     short_for,
 )
 from gateway.config.section import Section
-from gateway.config.units import Duration, Size
+from gateway.config.units import DURATION_SCHEMA, Duration, Size
 
 TokenCount = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
 
@@ -157,13 +158,19 @@ class Cors(Section):
     """Origins of pages, such as https://app.example.com, or `*` for every page."""
 
 
-class Route(Section):
-    """What happens to the requests it matches; the first match wins."""
+class Taken(Section):
+    """What makes a route this one."""
 
     name: Name | None = None
     """The route's name in metrics and logs; left out: the upstream's."""
     match: Annotated[Match, short_for("path", {"type": "string"})] = Match()
     """Which requests it takes; a path alone is enough; left out: everything."""
+
+
+class RouteDefaults(Section):
+    """What holds for every route that does not say otherwise; within mappings for each of their keys, short forms
+    being mappings as well. What a public route may not have, it does not get."""
+
     upstream: Name | None = None
     """Where the requests go; left out: the only upstream."""
     access: Literal["key", "public"] = "key"
@@ -175,14 +182,18 @@ class Route(Section):
     forward: Many[FieldName] = ()
     """Request fields sent on besides the default list, and so keyed; what else a request brings to a route with a
     lifetime of its own is not sent on, and named in the log."""
-    cache: Annotated[Cache, short_for("ttl", {"type": "string"})] | None = None
-    """What is stored; a lifetime alone is enough; left out: nothing."""
+    cache: Annotated[Annotated[Cache, short_for("ttl", DURATION_SCHEMA)] | None, OFF] = None
+    """What is stored; a lifetime alone is enough; left out, or `false`: nothing."""
     price: Annotated[Price, short_for("base", {"type": "integer"})] = Price()
     """What a request costs; a number alone is the base."""
     refresh: Annotated[Refresh | None, SWITCH] = None
     """How clients force a fresh upstream fetch; `true` takes the defaults; left out: not at all."""
-    cors: Annotated[Cors | None, _ORIGINS] = None
+    cors: Annotated[Annotated[Cors | None, _ORIGINS], OFF] = None
     """Which web pages may call it: their browsers' preflights are answered free and without a key, and what the
-    upstream says of it is left out; a list of origins is enough; left out: the upstream's business."""
+    upstream says of it is left out; a list of origins is enough; left out, or `false`: the upstream's business."""
     tokens_in_body: bool = False
     """Whether `tokens_consumed` and `tokens_remaining` are added to JSON objects."""
+
+
+class Route(RouteDefaults, Taken):
+    """What happens to the requests it matches; the first match wins."""

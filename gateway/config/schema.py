@@ -9,7 +9,7 @@ from pydantic_core import SchemaSerializer, core_schema
 
 from gateway.admission.snapshot import KeySource
 from gateway.config.accounts import Key, Organization, Plan
-from gateway.config.document import Document, Plain
+from gateway.config.document import Document, Node, Plain
 from gateway.config.fields import (
     EMPTY,
     NONE,
@@ -18,6 +18,7 @@ from gateway.config.fields import (
     FieldName,
     FieldValue,
     Host,
+    Included,
     Many,
     MemberPath,
     Name,
@@ -26,9 +27,11 @@ from gateway.config.fields import (
     UpstreamURL,
     short_for,
 )
-from gateway.config.routes import Route
+from gateway.config.routes import Route, RouteDefaults
+from gateway.config.sampling import HITS, Sample
 from gateway.config.section import Section
-from gateway.config.units import Address, Duration, Listen, RateText, Size, Timeout
+from gateway.config.spelling import as_written
+from gateway.config.units import DURATION_SCHEMA, Address, Duration, Listen, RateText, Size, Timeout
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 
@@ -81,6 +84,9 @@ class Log(Section):
     """The least severe level that is logged."""
     format: Literal["auto", "json", "console"] = "auto"
     """One JSON object per line, lines for people, or whichever fits the output."""
+    sample: Sample = Field(default=HITS, json_schema_extra={"default": {"hit": "1/100"}})
+    """Which share of requests that were answered without a fault has a line, by what the metrics call `cache`: `all`,
+    `none` or `1/N`; of what is not named all, but of hits 1/100. At `level: debug` each has one."""
 
 
 class Store(Section):
@@ -161,6 +167,17 @@ class UpstreamCost(Section):
     """The member of its JSON object that holds the tokens; dots lead into objects within, as in `usage.tokens`."""
 
 
+class UpstreamBreaker(Section):
+    """When an upstream that fails is left alone: then it costs nobody time, stale responses are served where they may
+    be, and everyone else gets 503 with Retry-After at once, free. No answer is a failure, and 502, 503 and 504 are."""
+
+    after: Count = 5
+    """Failures in a row after which nothing is sent to it."""
+    pause: Timeout = Field(default=10.0, alias="for")
+    """For how long; then one request at a time is sent to see whether it is well again. A longer Retry-After of its
+    own counts, up to 5m."""
+
+
 class Upstream(Section):
     """An API behind the gateway."""
 
@@ -170,17 +187,31 @@ class Upstream(Section):
     """Whether `headers` replace the client's credentials, or the client's key goes on to the upstream."""
     headers: dict[FieldName, FieldValue] = Field(default={}, repr=False)
     """Request fields that the gateway sends, credentials above all."""
-    timeout: Annotated[UpstreamTimeout, short_for("total", {"type": "string"})] = UpstreamTimeout()
+    timeout: Annotated[UpstreamTimeout, short_for("total", DURATION_SCHEMA)] = UpstreamTimeout()
     """How long it may take; a duration alone is the total."""
     limits: UpstreamLimits = UpstreamLimits()
     """What it is spared."""
+    breaker: UpstreamBreaker | None = None
+    """When it is left alone, each of its URLs for itself; left out: never."""
     cost: UpstreamCost | None = None
     """What it charges, as its answers tell it, for `gateway usage`; left out: not recorded."""
+
+
+class Defaults(Section):
+    """What is said once for many."""
+
+    route: RouteDefaults = RouteDefaults()
+    """What holds for every route that does not say otherwise: a mapping is laid under the route's own, key by key."""
 
 
 class Config(Section):
     """The whole config, as `config.yaml` holds it."""
 
+    include: Many[Included] = ()
+    """Other files with the same keys, relative to this one, which alone may have it: `upstreams`, `plans`,
+    `organizations`, `keys` and `routes` of all files are joined, and anything else stands in one of them. `*` `?` and
+    `[...]` match files by name, none as well. The included routes come first, in this order, and this file's last.
+    Anchors hold within their file, and relative paths start from its folder."""
     listen: Listen = Field(default=Address("127.0.0.1", 8080), json_schema_extra={"default": "127.0.0.1:8080"})
     """Where clients connect; the environment variable GATEWAY_LISTEN gives another default."""
     hosts: Many[Host] = ()
@@ -212,6 +243,8 @@ class Config(Section):
     """The accounts with their API keys."""
     routes: tuple[Route, ...] = ()
     """What happens to requests; the first match wins."""
+    defaults: Defaults = Defaults()
+    """What holds where nothing else is said."""
 
     _document: Document = PrivateAttr()
 
@@ -223,6 +256,12 @@ class Config(Section):
     def document(self) -> Document:
         """What the config was read from."""
         return self._document
+
+    def without_document(self) -> "Config":
+        """The same config, which knows no places any more: its document is an empty one."""
+        config = self.model_copy()
+        config.model_post_init(Document(self._document.file, self._document.folder, Node(0, 0, None)))
+        return config
 
 
 class _JsonSchema(GenerateJsonSchema):
@@ -237,7 +276,12 @@ class _JsonSchema(GenerateJsonSchema):
 
 
 def schema_json() -> dict[str, Any]:
-    """The JSON Schema of a config, short forms included, for editors and the reference page."""
+    """The JSON Schema (draft 2020-12) that a config and its included files are valid against, for editors."""
+    return {"$schema": _JsonSchema.schema_dialect, **as_written(described())}
+
+
+def described() -> dict[str, Any]:
+    """The same with each value in its plain form, short forms included, as the reference page shows it."""
     schema = Config.model_json_schema(schema_generator=_JsonSchema)
     schema["patternProperties"] = {"^x-": {}}
     return schema

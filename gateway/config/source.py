@@ -1,14 +1,16 @@
 """YAML text to a document: scalars stay text, keys are unique, aliases and `<<` followed, `${...}` substituted."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from gateway.config.document import Document, Member, Node
-from gateway.config.errors import ConfigError, ConfigInvalid
+from gateway.config.document import Member, Node
+from gateway.config.errors import ConfigError
+from gateway.config.sources import Files
 from gateway.config.substitution import Substitute, substitution
 
 _HINT = "indent with spaces alone, and quote values that hold { } : or #"
@@ -17,45 +19,55 @@ _NEVER_IN_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U0001
 _TAGS = frozenset({None, "!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
 
 MAX_DEPTH = 50
-MAX_VALUES = 1_000_000
-"""Values in one config with all aliases written out: what a document of aliases to aliases is refused by."""
+
+NO_MAPPING = "a config is a mapping of keys to values"
 
 _Loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
-def read(path: Path, environ: Mapping[str, str]) -> tuple[Document, list[ConfigError]]:
-    """The document in the file at `path`, with what is wrong in it but does not keep the rest from being read.
+@dataclass(slots=True, frozen=True)
+class Part:
+    """What one file holds, by its top-level keys; `x-*` keys are none, and the root of an empty file holds None.
 
-    Raises ConfigInvalid where nothing can be: an unreadable file, a YAML syntax error, no mapping, too many aliases.
+    `whole`: it could be read to its end. Where it could not, `root` holds the settings that stand before the mistake.
     """
-    file, folder = str(path), path.parent
-    text = _text(path)
-    reader = _Reader(file, substitution(environ, folder))
+
+    root: Node
+    errors: list[ConfigError]
+    whole: bool = True
+
+
+def part(path: Path, environ: Mapping[str, str], files: Files) -> Part:
+    """What the file at `path` holds, with what is wrong in it. Raises OSError where it cannot be read, and TooLarge."""
+    file = str(path)
+    reader = _Reader(file, substitution(environ, path.parent, files))
     try:
-        root = reader.document(yaml.parse(text, Loader=_Loader))
+        root = reader.document(_text(file, files.read(path)))
+    except _Fatal as fatal:
+        return Part(_settings(reader.so_far), [*reader.errors, fatal.error], whole=False)
     except yaml.MarkedYAMLError as error:
-        raise ConfigInvalid([*reader.errors, _syntax_error(file, error)]) from None
-    root = _settings(file, root)
-    return Document(file, folder, root).without_broken(), reader.errors
+        return Part(_settings(reader.so_far), [*reader.errors, _syntax_error(file, error)], whole=False)
+    if root.value is None:
+        return Part(root, reader.errors)
+    if not isinstance(root.value, Mapping):
+        mistake = ConfigError(file, root.line, root.column, NO_MAPPING)
+        return Part(_settings(root), [*reader.errors, mistake], whole=False)
+    return Part(_settings(root), reader.errors)
 
 
-def _text(path: Path) -> str:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ConfigInvalid([ConfigError(str(path), 0, 0, f"cannot be read: {error.strerror}")]) from None
+def _text(file: str, raw: bytes) -> str:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8", "replace")
-        raise ConfigInvalid([_misplaced(path, before, "the file is not UTF-8 text")]) from None
+        raise _misplaced(file, before, "the file is not UTF-8 text") from None
     if found := _NEVER_IN_YAML.search(text):
-        raise ConfigInvalid([_misplaced(path, text[: found.start()], "YAML holds no control characters")])
+        raise _misplaced(file, text[: found.start()], "YAML holds no control characters")
     return text
 
 
-def _misplaced(path: Path, before: str, message: str) -> ConfigError:
-    return ConfigError(str(path), before.count("\n") + 1, len(before) - before.rfind("\n"), message)
+def _misplaced(file: str, before: str, message: str) -> "_Fatal":
+    return _Fatal(ConfigError(file, before.count("\n") + 1, len(before) - before.rfind("\n"), message))
 
 
 def _syntax_error(file: str, error: yaml.MarkedYAMLError) -> ConfigError:
@@ -66,15 +78,19 @@ def _syntax_error(file: str, error: yaml.MarkedYAMLError) -> ConfigError:
     return ConfigError(file, line, column, f"{message} ({_HINT})")
 
 
-def _settings(file: str, root: Node) -> Node:
-    """The root without its `x-*` keys. Raises ConfigInvalid for one that is no mapping or too large."""
-    if not isinstance(root.value, Mapping):
-        raise ConfigInvalid([ConfigError(file, root.line, root.column, "a config is a mapping of keys to values")])
-    members = {key: member for key, member in root.value.items() if not key.startswith("x-")}
-    if sum(member.node.size for member in members.values()) > MAX_VALUES:
-        message = f"the aliases stand for more than {MAX_VALUES:,} values"
-        raise ConfigInvalid([ConfigError(file, root.line, root.column, message)])
-    return Node(root.line, root.column, members)
+def _settings(root: Node) -> Node:
+    """The root without its `x-*` keys; one that is no mapping is an empty one."""
+    held = root.value if isinstance(root.value, Mapping) else {}
+    members = {key: member for key, member in held.items() if not key.startswith("x-")}
+    size = 1 + sum(member.node.size for member in members.values())
+    return replace(root, value=members, size=size)
+
+
+class _Fatal(Exception):
+    """What keeps the rest of a file from being read."""
+
+    def __init__(self, error: ConfigError) -> None:
+        self.error = error
 
 
 class _Reader:
@@ -85,17 +101,24 @@ class _Reader:
         self._file = file
         self._substitute = substitute
         self._anchors: dict[str, Node] = {}
+        self._top: dict[str, Member] = {}
         # PyYAML's stubs call every mark optional.
-        self._events: Iterator[Any] = iter(())
+        self._next: Callable[[], Any]
 
-    def document(self, events: Iterator[Any]) -> Node:
-        self._events = (e for e in events if not isinstance(e, yaml.StreamStartEvent | yaml.DocumentStartEvent))
-        first = next(self._events)
-        if isinstance(first, yaml.StreamEndEvent):
-            return Node(1, 1, None)
-        root = self._node(first, 0)
-        next(self._events)
-        if not isinstance(after := next(self._events), yaml.StreamEndEvent):
+    @property
+    def so_far(self) -> Node:
+        """The top-level settings that were read to their end."""
+        return Node(1, 1, self._top, file=self._file)
+
+    def document(self, text: str) -> Node:
+        """The root; raises _Fatal and yaml.MarkedYAMLError."""
+        self._next = _Loader(text).get_event
+        self._next()
+        if isinstance(self._next(), yaml.StreamEndEvent):
+            return Node(1, 1, None, file=self._file)
+        root = self._node(self._next(), 0)
+        self._next()
+        if not isinstance(after := self._next(), yaml.StreamEndEvent):
             raise self._fatal(after, "a config is one document")
         return root
 
@@ -103,14 +126,14 @@ class _Reader:
         if depth > MAX_DEPTH:
             raise self._fatal(event, "nested too deeply")
         match event:
-            case yaml.AliasEvent():
-                return self._alias(event)
             case yaml.ScalarEvent():
                 node = self._scalar(event)
+            case yaml.MappingStartEvent():
+                node = self._mapping(event, depth)
             case yaml.SequenceStartEvent():
                 node = self._sequence(event, depth)
             case _:
-                node = self._mapping(event, depth)
+                return self._alias(event)
         if event.tag not in _TAGS:
             return self._refused(event, "tags such as !!int are not supported")
         if event.anchor is not None:
@@ -125,24 +148,24 @@ class _Reader:
     def _scalar(self, event: Any) -> Node:
         line, column = _place(event)
         if event.implicit[0] and event.value in _NULL:
-            return Node(line, column, None)
+            return Node(line, column, None, file=self._file)
         try:
             text = self._substitute(event.value)
         except ValueError as error:
             return self._refused(event, str(error))
-        return Node(line, column, text, literal=text == event.value)
+        return Node(line, column, text, literal=text == event.value, file=self._file)
 
     def _sequence(self, event: Any, depth: int) -> Node:
         items = []
-        while not isinstance(item := next(self._events), yaml.SequenceEndEvent):
+        while not isinstance(item := self._next(), yaml.SequenceEndEvent):
             items.append(self._node(item, depth + 1))
-        return Node(*_place(event), tuple(items), size=1 + sum(item.size for item in items))
+        return Node(*_place(event), tuple(items), size=1 + sum(item.size for item in items), file=self._file)
 
     def _mapping(self, event: Any, depth: int) -> Node:
-        own: dict[str, Member] = {}
+        own: dict[str, Member] = {} if depth else self._top
         merged: dict[str, Member] = {}
-        while not isinstance(key := next(self._events), yaml.MappingEndEvent):
-            value_event = next(self._events) if isinstance(key, yaml.ScalarEvent) else self._skip_key(key, depth)
+        while not isinstance(key := self._next(), yaml.MappingEndEvent):
+            value_event = self._next() if isinstance(key, yaml.ScalarEvent) else self._skip_key(key, depth)
             value = self._node(value_event, depth + 1)
             if not isinstance(key, yaml.ScalarEvent):
                 continue
@@ -153,13 +176,14 @@ class _Reader:
             else:
                 own[key.value] = Member(*_place(key), value)
         members = {**merged, **own}
-        return Node(*_place(event), members, size=1 + sum(member.node.size for member in members.values()))
+        size = 1 + sum(member.node.size for member in members.values())
+        return Node(*_place(event), members, size=size, file=self._file)
 
     def _skip_key(self, key: Any, depth: int) -> Any:
         """The event after a key that is no plain text."""
         self._node(key, depth + 1)
         self._refuse(key, "a key must be plain text")
-        return next(self._events)
+        return self._next()
 
     def _merge(self, key: Any, value: Node) -> Mapping[str, Member]:
         """What `<<` brings in; of several mappings the first has precedence."""
@@ -173,10 +197,10 @@ class _Reader:
 
     def _refused(self, event: Any, message: str) -> Node:
         self._refuse(event, message)
-        return Node(*_place(event), None, broken=True)
+        return Node(*_place(event), None, broken=True, file=self._file)
 
-    def _fatal(self, event: Any, message: str) -> ConfigInvalid:
-        return ConfigInvalid([*self.errors, ConfigError(self._file, *_place(event), message)])
+    def _fatal(self, event: Any, message: str) -> _Fatal:
+        return _Fatal(ConfigError(self._file, *_place(event), message))
 
     def _refuse(self, event: Any, message: str) -> None:
         self.errors.append(ConfigError(self._file, *_place(event), message))

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from gateway.config.sources import Files
+
 Substitute = Callable[[str], str]
 """Raises ValueError saying what cannot be substituted, without any value."""
 
@@ -11,22 +13,22 @@ _MARK = re.compile(r"\$\$\{|\$\{([^{}]*\})?")
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 
 
-def substitution(environ: Mapping[str, str], folder: Path) -> Substitute:
-    """How scalars are substituted; the paths of files start from `folder`. Default values count where VAR is empty."""
+def substitution(environ: Mapping[str, str], folder: Path, files: Files) -> Substitute:
+    """How scalars are substituted; files' paths start from `folder`. Default values count where VAR is empty."""
 
     def one(mark: re.Match[str]) -> str:
         if mark[0] == "$${":
             return "${"
         if mark[1] is None:
             raise ValueError("a ${ needs its }; write $${ for the text ${")
-        return _value(mark[1].removesuffix("}"), environ, folder)
+        return _value(mark[1].removesuffix("}"), environ, folder, files)
 
     return lambda text: _MARK.sub(one, text) if "${" in text else text
 
 
-def _value(expression: str, environ: Mapping[str, str], folder: Path) -> str:
+def _value(expression: str, environ: Mapping[str, str], folder: Path, files: Files) -> str:
     if expression.startswith("file:"):
-        return _file(folder / expression.removeprefix("file:"))
+        return _file(folder / expression.removeprefix("file:"), files)
     variable = _VARIABLE.fullmatch(expression)
     if variable is None:
         raise ValueError("a substitution is ${VAR}, ${VAR:-default} or ${file:PATH}")
@@ -39,9 +41,9 @@ def _value(expression: str, environ: Mapping[str, str], folder: Path) -> str:
     return value
 
 
-def _file(path: Path) -> str:
+def _file(path: Path, files: Files) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = files.read(path).decode()
     except UnicodeDecodeError:
         raise ValueError(f"the file {path} is not UTF-8 text") from None
     except OSError as error:

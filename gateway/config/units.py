@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, PlainSerializer, PlainValidator, WithJsonSchema
@@ -144,13 +144,17 @@ def _above_zero(amount: float) -> float:
     return amount
 
 
-def _text_schema(pattern: str, example: str) -> WithJsonSchema:
+def _text_schema(pattern: str, example: str) -> dict[str, Any]:
     substituted = r".*\$\{.*"
-    return WithJsonSchema({"type": "string", "pattern": f"^({pattern}|{substituted})$", "examples": [example]})
+    return {"type": "string", "pattern": f"^({pattern}|{substituted})$", "examples": [example]}
 
+
+DURATION_SCHEMA = _text_schema(_DURATION, "15m")
+RATE_SCHEMA = _text_schema(_RATE, "100/min")
+"""Their JSON Schemas, for short forms."""
 
 Duration = Annotated[
-    float, PlainValidator(parse_duration), PlainSerializer(format_duration), _text_schema(_DURATION, "15m")
+    float, PlainValidator(parse_duration), PlainSerializer(format_duration), WithJsonSchema(DURATION_SCHEMA)
 ]
 """Seconds, at least 0."""
 
@@ -162,17 +166,22 @@ Size = Annotated[
     PlainValidator(parse_size),
     AfterValidator(_above_zero),
     PlainSerializer(format_size),
-    _text_schema(_SIZE, "64KiB"),
+    WithJsonSchema(_text_schema(_SIZE, "64KiB")),
 ]
 """Bytes, at least 1."""
 
-RateText = Annotated[Rate, PlainValidator(parse_rate), PlainSerializer(format_rate), _text_schema(_RATE, "100/min")]
+RateText = Annotated[Rate, PlainValidator(parse_rate), PlainSerializer(format_rate), WithJsonSchema(RATE_SCHEMA)]
 """So many in any window."""
 
 MomentText = Annotated[
-    Moment, PlainValidator(parse_moment), PlainSerializer(format_moment), _text_schema(_MOMENT, "2027-01-31")
+    Moment,
+    PlainValidator(parse_moment),
+    PlainSerializer(format_moment),
+    WithJsonSchema(_text_schema(_MOMENT, "2027-01-31")),
 ]
 """A date or a point in time."""
 
-Listen = Annotated[Address, PlainValidator(parse_address), PlainSerializer(str), _text_schema(_ADDRESS, ":8080")]
+Listen = Annotated[
+    Address, PlainValidator(parse_address), PlainSerializer(str), WithJsonSchema(_text_schema(_ADDRESS, ":8080"))
+]
 """Where a server listens."""

@@ -141,3 +141,11 @@ def test_template_names_its_parameters() -> None:
 def test_template_refuses_to_parse(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Template.parse(text)
+
+
+def test_getting_ready_twice_is_getting_ready_once() -> None:
+    """A pattern outlives its config, and each reload gets it ready."""
+    pattern = PathPattern.parse("/made/ready/{id}")
+    for _ in range(2):
+        pattern.compile()
+    assert (len(pattern._compiled), pattern.match("/made/ready/7")) == (1, {"id": "7"})

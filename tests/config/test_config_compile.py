@@ -1,15 +1,15 @@
-"""From a config to a snapshot: defaults resolved, keys digested; and what is allowed but seldom meant."""
+"""From a config to a snapshot: defaults resolved, keys digested."""
 
 from hashlib import sha256
 
 import pytest
 from config.test_config_load import SECRETS, SIX_LINES, WHOLE
 from config.texts import Read
-from support.clock import FakeClock
 
 from gateway.admission.cors import Cors
 from gateway.admission.snapshot import (
     Account,
+    BreakerPolicy,
     Every,
     KeySource,
     Plan,
@@ -21,12 +21,11 @@ from gateway.admission.snapshot import (
     ThrottlePolicy,
     UpstreamPolicy,
 )
-from gateway.config.compile import accounts_by_id, snapshot, warnings
+from gateway.config.compile import accounts_by_id, snapshot
 from gateway.config.load import single
 from gateway.rfc9111.stored import Policy
 
 ONE = "upstreams: {api: {url: http://api}}\n"
-ONE_KEY = "keys: [{id: me, key: k}]\n"
 
 
 def account(values: Snapshot, key: str) -> Account:
@@ -197,115 +196,26 @@ def test_where_an_upstream_tells_its_cost(read: Read) -> None:
     assert values.upstreams["api"].cost == ("usage", "tokens")
 
 
+@pytest.mark.parametrize(
+    ("breaker", "policy"),
+    [
+        ("{after: 3, for: 250ms}", BreakerPolicy(3, 0.25)),
+        ("{for: 1m}", BreakerPolicy(5, 60.0)),
+        ("{}", BreakerPolicy(5, 10.0)),
+        ("", None),
+    ],
+)
+def test_when_an_upstream_is_left_alone(read: Read, breaker: str, policy: BreakerPolicy | None) -> None:
+    values = snapshot(read(f"upstreams: {{api: {{url: http://api, breaker: {breaker}}}}}\nroutes: [{{}}]\n"))
+    assert values.upstreams["api"].breaker == policy
+
+
 def test_the_command_line_alone() -> None:
     [route] = snapshot(single("http://api", "15m", {})).routes
     assert (route.name, route.public, route.send_credentials, route.price) == ("upstream", True, False, None)
     assert route.methods is None, "what is no lookup passes"
     assert route.cache
     assert route.cache.policy == Policy(ttl=900.0)
-
-
-NEVER = "routes[1]: never matches: the route on line 3 takes all it could"
-OPEN_DOOR = "an open door to a paid API: anyone may call it with the upstream's credentials"
-BALANCES = "organizations.o: each of its 2 keys has a balance of its own; `balance: organization` makes it one"
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "told"),
-    [
-        ("{}", "{match: /a}", True),
-        ("{match: /a}", "{match: /a}", True),
-        ("{match: '/a/{x}'}", "{match: '/a/{y}'}", True),
-        ("{match: '/{all:.*}'}", "{match: '/a/{y}'}", True),
-        ("{match: {methods: [GET, HEAD]}}", "{match: {path: /a, methods: GET}}", True),
-        ("{match: {host: '*.example'}}", "{match: {host: a.example}}", True),
-        ("{match: {host: '*.example'}}", "{match: {host: '*.a.example'}}", True),
-        ("{match: {host: a.example}}", "{match: {host: a.example}}", True),
-        ("{match: '/a/{x}'}", "{match: '/a/{x:.*}'}", False),
-        ("{match: '/a/{x}'}", "{match: /a}", False),
-        ("{match: {methods: [GET]}}", "{match: {methods: [GET, HEAD]}}", False),
-        ("{match: {methods: [GET]}}", "{}", False),
-        ("{match: {host: '*.example'}}", "{match: {host: example}}", False),
-        ("{match: {host: a.example}}", "{}", False),
-    ],
-)
-def test_routes_that_never_match(read: Read, first: str, second: str, told: bool) -> None:
-    found = warnings(read(f"{ONE}routes:\n- {first}\n- {second}\n{ONE_KEY}"))
-    assert [(error.line, error.message) for error in found] == ([(4, NEVER)] if told else [])
-
-
-CLIENT = "upstreams: {api: {url: http://api, credentials: client}}\n"
-KEYS = "keys: [{id: a, key: a, organization: o}, {id: b, key: b, organization: o}]\n"
-ONE_OF_O = "keys: [{id: a, key: a, organization: o}]\n"
-KEYLESS = "needs an API key, and `keys` holds none: 401 until one is made with `gateway keys create`"
-HEADERS = "not sent with `credentials: client`, where the client's fields go on"
-PLAN = "plans: {p: {tokens: {grant: 1}}}\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        (
-            f"{ONE}routes: [{{access: public, credentials: upstream}}]\n",
-            f"2:40: routes[0].credentials: {OPEN_DOOR}",
-        ),
-        (
-            f"{CLIENT}routes: [{{cache: {{share: everyone}}}}]\n{ONE_KEY}",
-            "2:26: routes[0].cache.share: what the upstream answers to one client's credentials is served to everyone",
-        ),
-        (f"{ONE}routes: [{{}}]\n{KEYS}{PLAN}organizations: {{o: {{plan: p}}}}\n", f"5:17: {BALANCES}"),
-        (
-            f"{ONE}routes: [{{access: public, match: /open}}, {{}}]\nkeys: [{{id: a, key: '${{EMPTY}}'}}]\n",
-            f"2:42: routes[1]: {KEYLESS}",
-        ),
-        (
-            f"upstreams: {{a: {{url: http://a, credentials: client, headers: {{A: b}}}}}}\nroutes: [{{}}]\n{ONE_KEY}",
-            f"1:62: upstreams.a.headers: {HEADERS}",
-        ),
-        (f"{CLIENT}routes: [{{cache: {{share: everyone}}, access: public}}]\n", None),
-        (f"{CLIENT}routes: [{{cache: {{}}}}]\n{ONE_KEY}", None),
-        (f"{ONE}routes: [{{cache: {{share: everyone}}}}]\n{ONE_KEY}", None),
-        (f"{ONE}routes: [{{}}]\n{KEYS}{PLAN}organizations: {{o: {{plan: p, balance: organization}}}}\n", None),
-        (f"{ONE}routes: [{{}}]\n{KEYS}organizations: {{o: {{}}}}\n", None),
-        (f"{ONE}routes: [{{}}]\n{ONE_OF_O}{PLAN}organizations: {{o: {{plan: p}}}}\n", None),
-    ],
-    ids=[
-        "open door",
-        "shared answers",
-        "several balances",
-        "no key",
-        "fields not sent",
-        "public",
-        "shared by key",
-        "the gateway's credentials",
-        "one balance",
-        "no grant",
-        "one key",
-    ],
-)
-def test_what_is_seldom_meant(read: Read, text: str, told: str | None) -> None:
-    found = [f"{error.line}:{error.column}: {error.message}" for error in warnings(read(text))]
-    assert found == ([told] if told else [])
-
-
-@pytest.mark.parametrize(
-    ("expires", "told"),
-    [
-        ("2026-01-15", True),
-        ("2026-01-15T12:00:00Z", True),
-        ("2026-01-15T12:00:01Z", False),
-        ("2026-01-16", False),
-    ],
-    ids=["yesterday", "right now", "in a second", "tomorrow"],
-)
-def test_keys_that_have_expired(read: Read, expires: str, told: bool) -> None:
-    config = read(f"{ONE}routes: [{{}}]\nkeys: [{{id: a, key: k}}, {{id: b, key: l, expires: '{expires}'}}]\n")
-    found = [f"{error.line}:{error.column}: {error.message}" for error in warnings(config, FakeClock().wall)]
-    assert found == (["3:50: keys[1].expires: is over: every request with its keys gets 401"] if told else [])
-
-
-def test_the_whole_case_needs_no_warning(read: Read) -> None:
-    assert warnings(read(WHOLE, SECRETS)) == []
 
 
 def test_an_account_without_an_api_key_is_one_too(read: Read) -> None:

@@ -1,5 +1,6 @@
 """The document tree: places, and going on without what is invalid."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,46 @@ def test_substituted_text_is_not_shown() -> None:
     assert document.literal(("a",)) is None
     assert document.literal(("b",)) == "b"
     assert document.literal(()) is None
+
+
+@pytest.fixture
+def joined() -> Document:
+    """`routes` of two files: one in a.yaml, two in main.yaml, of which the first has its `cache` from `defaults`."""
+    default = Member(1, 20, Node(1, 27, "15", file="main.yaml"))
+    route = Node(1, 11, {"cache": default}, file="main.yaml")
+    routes = (Node(5, 3, {}, file="a.yaml"), replace(route, line=3), Node(4, 3, {}, file="main.yaml"))
+    laid = {"route": Member(1, 11, route)}
+    members = {
+        "routes": Member(2, 1, Node(2, 9, routes, indices=(0, 0, 1), file="main.yaml")),
+        "defaults": Member(1, 1, Node(1, 11, laid, file="main.yaml")),
+    }
+    return Document("main.yaml", Path(), Node(1, 1, members, file="main.yaml"))
+
+
+def test_every_file_numbers_its_own(joined: Document) -> None:
+    assert [str(joined.error("wrong", ("routes", at))) for at in range(3)] == [
+        "a.yaml:5:3: routes[0]: wrong",
+        "main.yaml:3:11: routes[0]: wrong",
+        "main.yaml:4:3: routes[1]: wrong",
+    ]
+
+
+def test_what_is_said_in_defaults_is_told_there(joined: Document) -> None:
+    assert (
+        str(joined.error("wrong", ("routes", 1, "cache", "ttl"))) == "main.yaml:1:27: defaults.route.cache.ttl: wrong"
+    )
+    told = joined.error("wrong", ("routes", 1, "cache"), at_key=True, named=("routes", 1))
+    assert str(told) == "main.yaml:1:20: defaults.route: wrong"
+
+
+def test_places_beside_another(joined: Document) -> None:
+    assert joined.place(("routes", 0), beside=("routes", 1)) == "at a.yaml:5"
+    assert joined.place(("routes", 1), beside=("routes", 2)) == "on line 3"
+    assert joined.place(("routes", 1)) == "on line 3"
+
+
+def test_what_stands_at_a_path(joined: Document) -> None:
+    found = joined.at(("routes", 1, "cache"))
+    assert found is not None
+    assert found.value == "15"
+    assert joined.at(("routes", 1, "cache", "ttl")) is None

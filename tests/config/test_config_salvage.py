@@ -46,3 +46,8 @@ def test_what_is_wrong_is_left_out_and_told_once() -> None:
 )
 def test_hints(word: str | None, hint: str) -> None:
     assert did_you_mean(word, ["ttl", "tags"]) == hint
+
+
+@pytest.mark.parametrize("word", ["xlan-777", "plan-77x", "plam-777"])
+def test_hints_among_many(word: str) -> None:
+    assert did_you_mean(word, [f"plan-{at}" for at in range(1000)]).startswith(", did you mean `plan-")

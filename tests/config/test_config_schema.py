@@ -7,7 +7,7 @@ import pytest
 from config.texts import Errors, Read
 
 from gateway.admission.snapshot import Every, Rate, Scope
-from gateway.config.schema import Config, schema_json
+from gateway.config.schema import Config, described
 
 LIMITS = (
     "body, body_timeout, buffered, connections, connections_per_address, fields, head_timeout, target, write_timeout"
@@ -78,6 +78,7 @@ def test_what_is_left_out(read: Read) -> None:
     [key] = config.keys
     assert (key.key, key.throttle, key.scopes, key.expires, key.formerly) == ((), None, tuple(Scope), None, None)
     assert config.upstreams["api"].cost is None
+    assert config.upstreams["api"].breaker is None
 
 
 def test_what_keys_and_the_ledger_may_say(read: Read) -> None:
@@ -143,11 +144,30 @@ def test_rates_may_be_none(read: Read) -> None:
         ),
         ("plans: {url: {token: 1}}", "3:15: plans.url: unknown key `token`, did you mean `tokens`?"),
         ("rutes: []", "3:1: unknown key `rutes`, did you mean `routes`?"),
-        ("log: {k3y: 1}", "3:7: log: unknown key; allowed here: format, level"),
+        ("log: {sample: {hits: all}}", "3:16: log.sample: unknown key `hits`, did you mean `hit`?"),
+        (
+            "log: {sample: {all: none}}",
+            "3:16: log.sample: unknown key `all`; allowed here: hit, stale, validated, miss, refresh, collapsed, pass",
+        ),
+        ("log: {k3y: 1}", "3:7: log: unknown key; allowed here: format, level, sample"),
     ],
 )
 def test_ranges_and_kinds(errors: Errors, text: str, told: str) -> None:
     assert errors(f"{BASE}routes: [{{}}]\n{text}\n") == [told]
+
+
+@pytest.mark.parametrize(
+    ("breaker", "told"),
+    [
+        ("{after: 0}", "1:49: upstreams.a.breaker.after: must be at least 1"),
+        ("{for: 0s}", "1:47: upstreams.a.breaker.for: must be more than 0"),
+        ("{fro: 1s}", "1:42: upstreams.a.breaker: unknown key `fro`, did you mean `for`?"),
+        ("{pause: 1s}", "1:42: upstreams.a.breaker: unknown key `pause`; allowed here: after, for"),
+        ("true", "1:41: upstreams.a.breaker: must be a mapping of keys to values"),
+    ],
+)
+def test_breakers(errors: Errors, breaker: str, told: str) -> None:
+    assert errors(f"upstreams: {{a: {{url: http://a, breaker: {breaker}}}}}\nroutes: [{{}}]\n") == [told]
 
 
 @pytest.mark.parametrize(
@@ -193,14 +213,14 @@ def properties(schema: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def test_every_setting_is_described() -> None:
-    schema = schema_json()
+    schema = described()
     for name, section in [("Config", schema), *schema["$defs"].items()]:
         for key, setting in section.get("properties", {}).items():
             assert setting.get("description"), f"{name}.{key}"
 
 
 def test_the_json_schema_has_the_short_forms() -> None:
-    schema = schema_json()
+    schema = described()
     assert {"type": "string"} in properties(schema, "Upstream", "url")["anyOf"]
     assert "{'type': 'boolean'}" in str(properties(schema, "Route", "refresh"))
     assert "{'type': 'integer'}" in str(properties(schema, "Route", "price"))
@@ -209,7 +229,7 @@ def test_the_json_schema_has_the_short_forms() -> None:
 
 
 def test_the_json_schema_spells_defaults_as_the_config_does() -> None:
-    schema = schema_json()
+    schema = described()
     assert properties(schema, "Limits", "target")["default"] == "8KiB"
     assert properties(schema, "Ledger", "keep")["default"] == "400d"
     assert properties(schema, "Price", "charge_on")["default"] == ["2xx", "3xx", "4xx"]

@@ -8,8 +8,9 @@ import yaml
 from config.texts import ENVIRON, Errors
 
 from gateway.config import source
-from gateway.config.document import Plain
-from gateway.config.errors import ConfigInvalid
+from gateway.config.document import Plain, items_of, members_of
+from gateway.config.document import plain as plain_of
+from gateway.config.sources import Files
 
 HINT = " (indent with spaces alone, and quote values that hold { } : or #)"
 
@@ -23,9 +24,9 @@ def plain(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     def plain(text: str) -> Plain:
         path = tmp_path / "gateway.yaml"
         path.write_text(text, encoding="utf-8")
-        document, errors = source.read(path, ENVIRON)
-        assert errors == []
-        return document.plain()
+        part = source.part(path, ENVIRON, Files())
+        assert part.errors == []
+        return plain_of(part.root)
 
     return plain
 
@@ -96,7 +97,7 @@ def test_anchors_aliases_and_merges(plain: Callable[[str], Plain], text: str, va
         ("a: b: c", f"1:5: mapping values are not allowed in this context{HINT}"),
         ("a: @x", f"1:4: while scanning for the next token, found character that cannot start any token{HINT}"),
         ("a: 'x", f"1:6: while scanning a quoted scalar, found unexpected end of stream{HINT}"),
-        ("a:\n  b: c\n---\nd: e", "4:1: a config is one document"),
+        ("a:\n  b: c\n---\nd: e", "3:1: a config is one document"),
         ("", "1:1: a config is a mapping of keys to values"),
         ("# nothing\n", "1:1: a config is a mapping of keys to values"),
         ("- a", "1:1: a config is a mapping of keys to values"),
@@ -178,12 +179,27 @@ def test_what_was_found_before_a_syntax_error_is_told(errors: Errors) -> None:
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_bytes(b"a: b\nc: d\xff\n")
-    with pytest.raises(ConfigInvalid) as told:
-        source.read(path, {})
-    assert [(e.line, e.column, e.message) for e in told.value.errors] == [(2, 5, "the file is not UTF-8 text")]
+    part = source.part(path, {}, Files())
+    assert [(e.line, e.column, e.message) for e in part.errors] == [(2, 5, "the file is not UTF-8 text")]
+    assert not part.whole
+
+
+def test_what_stands_before_a_mistake_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text("include: [a, b]\nx-y: 1\nkeys: [\n")
+    part = source.part(path, {}, Files())
+    assert (plain_of(part.root), part.whole) == ({"include": ["a", "b"]}, False)
+
+
+def test_every_node_knows_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text("a: [b, {c: , d: *none}]\n")
+    part = source.part(path, {}, Files())
+    [members] = [item.value for item in items_of(members_of(part.root)["a"].node) if isinstance(item.value, dict)]
+    nodes = [part.root, *items_of(members_of(part.root)["a"].node), *[member.node for member in members.values()]]
+    assert {node.file for node in nodes} == {str(path)}
 
 
 def test_an_unreadable_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigInvalid) as told:
-        source.read(tmp_path / "none.yaml", {})
-    assert str(told.value) == f"{tmp_path / 'none.yaml'}: cannot be read: No such file or directory"
+    with pytest.raises(FileNotFoundError):
+        source.part(tmp_path / "none.yaml", {}, Files())

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config.sources import Files
 from gateway.config.substitution import substitution
 
 ENVIRON = {"VAR": "value", "EMPTY": "", "NESTED": "${VAR}"}
@@ -26,7 +27,7 @@ ENVIRON = {"VAR": "value", "EMPTY": "", "NESTED": "${VAR}"}
     ],
 )
 def test_variables(text: str, value: str) -> None:
-    assert substitution(ENVIRON, Path())(text) == value
+    assert substitution(ENVIRON, Path(), Files())(text) == value
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_variables(text: str, value: str) -> None:
 )
 def test_what_cannot_be_substituted(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        substitution(ENVIRON, Path())(text)
+        substitution(ENVIRON, Path(), Files())(text)
 
 
 @pytest.mark.parametrize(
@@ -53,16 +54,16 @@ def test_what_cannot_be_substituted(text: str, message: str) -> None:
 )
 def test_files_lose_their_last_newline(tmp_path: Path, content: bytes, value: str) -> None:
     (tmp_path / "key").write_bytes(content)
-    assert substitution({}, tmp_path)("<${file:key}>") == f"<{value}>"
+    assert substitution({}, tmp_path, Files())("<${file:key}>") == f"<{value}>"
 
 
 def test_files_may_be_absolute(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("secret")
-    assert substitution({}, Path("elsewhere"))(f"${{file:{tmp_path / 'key'}}}") == "secret"
+    assert substitution({}, Path("elsewhere"), Files())(f"${{file:{tmp_path / 'key'}}}") == "secret"
 
 
 def test_a_file_that_is_no_text_is_named_but_not_shown(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"\xffsecret")
     with pytest.raises(ValueError, match="is not UTF-8 text") as told:
-        substitution({}, tmp_path)("${file:key}")
+        substitution({}, tmp_path, Files())("${file:key}")
     assert "secret" not in str(told.value)
