@@ -48,6 +48,7 @@ class Reason(Enum):
     )
     upstream_rate_limited = (503, "service_unavailable", "The upstream's rate limit is reached")
     upstream_unavailable = (503, "service_unavailable", "The upstream is not available for now")
+    upstream_circuit_open = (503, "service_unavailable", "The upstream failed repeatedly and is left alone for now")
     upstream_queue_full = (503, "service_unavailable", "Too many requests wait for the upstream")
     ledger_unavailable = (503, "service_unavailable", "The ledger is not available for now")
     buffers_full = (503, "service_unavailable", "The gateway holds too much unfinished content")

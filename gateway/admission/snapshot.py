@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from hashlib import sha256
 from typing import Literal
 
 from gateway.admission.cors import Cors
@@ -162,6 +163,14 @@ class Route:
 
 
 @dataclass(slots=True, frozen=True)
+class BreakerPolicy:
+    """After `after` failures in a row nothing is sent for `pause` seconds, and then one request to see."""
+
+    after: int
+    pause: float
+
+
+@dataclass(slots=True, frozen=True)
 class UpstreamPolicy:
     """One entry of `upstreams`; timeouts in seconds. `headers` hold secrets and are kept out of repr.
 
@@ -180,6 +189,12 @@ class UpstreamPolicy:
     wait: float = 2.0
     rate: Rate | None = None
     cost: tuple[str, ...] = ()
+    breaker: BreakerPolicy | None = None
+
+    @property
+    def identity(self) -> str:
+        """Whose responses are stored under its name: another URL is another API, also after a change of the config."""
+        return f"{self.name}#{sha256(self.urls[0].encode()).hexdigest()[:8]}"
 
     def url(self, target: str) -> str:
         """The absolute URL of `target`, below the first of `urls`."""

@@ -1,7 +1,9 @@
-"""HTTP-date in its three formats (RFC 9110 §5.6.7), read as RFC 9111 §4.2 asks of a cache."""
+"""HTTP-date in its three formats (RFC 9110 §5.6.7), read as RFC 9111 §4.2 asks of a cache, and Retry-After."""
 
 import re
 from datetime import UTC, datetime
+
+from gateway.messages import Fields
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -56,3 +58,13 @@ def format_date(seconds: float) -> str:
     moment = datetime.fromtimestamp(seconds, UTC)
     day, month = _DAYS[moment.weekday()], _MONTHS[moment.month - 1]
     return f"{day}, {moment.day:02} {month} {moment.year:04} {moment:%H:%M:%S} GMT"
+
+
+def retry_after(fields: Fields) -> float | None:
+    """An answer's Retry-After in seconds (RFC 9110 §10.2.3); a date is counted from the answer's own Date."""
+    value = fields.get("Retry-After", "")
+    if value.isascii() and value.isdecimal() and len(value) < 10:
+        return float(value)
+    date = parse_date(fields.get("Date", ""), 0.0)
+    until = None if date is None else parse_date(value, date)
+    return None if date is None or until is None else max(0.0, until - date)

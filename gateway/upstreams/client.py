@@ -1,13 +1,10 @@
-"""One upstream over HTTP/1.1: aiohttp's client, held to what a proxy needs of it."""
+"""One upstream over HTTP/1.1: its exchanges, where they go, how they are counted and when its connections close."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Protocol
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.http import HttpVersion10, HttpVersion11
 from yarl import URL
 
 from gateway.admission.snapshot import ThrottlePolicy, UpstreamPolicy
@@ -15,12 +12,18 @@ from gateway.admission.throttle import TokenBucket
 from gateway.errors import Problem, Reason
 from gateway.messages import Outgoing, Stream
 from gateway.ports import Clock
-from gateway.upstreams.connection import UpstreamConnection
+from gateway.rfc9111.dates import retry_after
+from gateway.tasks import Tasks
+from gateway.upstreams.circuit import Circuit, Pass, UpstreamState
+from gateway.upstreams.framing import is_delimited, refuse_ambiguous
 from gateway.upstreams.gate import Gate
+from gateway.upstreams.session import session
 from gateway.upstreams.translate import LABELS, NOT_CONNECTED, TRANSLATED, translated
 
 _CHUNK = 64 * 1024
-_MAX_FIELD = 64 * 1024
+
+# Nothing is there behind what answered; of a 500 the request may be the cause, and a 429 comes from who is well.
+_DOWN = frozenset({502, 503, 504})
 
 
 class UpstreamMeter(Protocol):
@@ -42,54 +45,129 @@ class HttpUpstream:
         self._clock = clock
         bucket = TokenBucket(ThrottlePolicy(policy.rate, policy.rate.count)) if policy.rate else None
         self._gate = Gate(policy, bucket, clock)
-        self._session = _session(policy)
+        self._circuit = Circuit(policy, clock)
         self._urls = tuple(url.rstrip("/") for url in policy.urls)
+        self._session: aiohttp.ClientSession | None = None
+        self._exchanges = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._retired = False
+        self._closing = Tasks()
+
+    def state(self) -> UpstreamState:
+        """How it is now."""
+        return self._circuit.state()
 
     async def close(self) -> None:
         """Close every connection of the pool."""
-        await self._session.close()
+        self._disconnect()
+        await self._closing.finish()
+
+    async def retire(self) -> None:
+        """Close every connection as soon as no exchange is under way, and return then.
+
+        A request that began while the upstream was in the config may still be sent, on a connection of its own.
+        """
+        self._retired = True
+        if not self._exchanges:
+            self._disconnect()
+        await self._idle.wait()
+        await self._closing.finish()
 
     async def send(self, outgoing: Outgoing) -> Stream:
         """One exchange up to the response's head; see `ports.Upstream`."""
-        await self._gate.enter()
+        self._exchanges += 1
+        self._idle.clear()
+        try:
+            return await self._send(_Sending(outgoing))
+        except BaseException:
+            self._ended()
+            raise
+
+    def finished(self, label: str, seconds: float) -> None:
+        """An exchange gave its connection back or up."""
+        self._gate.leave()
+        self._metrics.upstream(self.policy.name, label, seconds)
+        self._ended()
+
+    async def _send(self, sending: "_Sending") -> Stream:
+        leave = await self._entered(uploads=sending.uploads)
         began = self._clock.steady()
         try:
-            response = await self._attempt(outgoing)
-            _refuse_ambiguous(response, outgoing)
+            response = await self._attempt(leave, sending)
         except BaseException as error:
             self._gate.leave()
-            if isinstance(error, Problem) and error.reason in LABELS:
-                self._count(LABELS[error.reason], began)
-            elif isinstance(error, asyncio.CancelledError):
-                # Only the total timeout gives up an exchange before its head.
-                self._count(LABELS[Reason.upstream_read_timeout], began)
+            label = _label(error)
+            if label is not None:
+                self._metrics.upstream(self.policy.name, label, self._clock.steady() - began)
             raise
-        return self._stream(response, began)
+        return self._stream(response, self._clock.steady() - began)
 
-    async def _attempt(self, outgoing: Outgoing) -> aiohttp.ClientResponse:
-        """Each URL in turn while connecting fails; then one more try where the first connection died unanswered."""
-        for url in self._urls[:-1]:
-            try:
-                return await self._exchange(url, outgoing)
-            except Problem as problem:
-                if problem.reason not in NOT_CONNECTED:
-                    return await self._again(url, outgoing, problem)
-                self._metrics.retry(self.policy.name)
+    async def _entered(self, *, uploads: bool) -> Pass:
+        """Leave to send and a place at the gate. A probe holds its leave while it waits, so that it is the only one."""
+        leave, inside = self._circuit.admit(uploads=uploads), False
         try:
-            return await self._exchange(self._urls[-1], outgoing)
-        except Problem as problem:
-            return await self._again(self._urls[-1], outgoing, problem)
+            while not inside:
+                inside = await self._gate.enter()
+                leave = self._circuit.renewed(leave, uploads=uploads)
+        except BaseException:
+            self._circuit.gave_up(leave)
+            if inside:
+                self._gate.leave()
+            raise
+        return leave
 
-    async def _again(self, url: str, outgoing: Outgoing, problem: Problem) -> aiohttp.ClientResponse:
-        unanswered = isinstance(problem.__cause__, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
-        if not unanswered or problem.reason in NOT_CONNECTED or outgoing.method not in ("GET", "HEAD"):
-            raise problem
-        if outgoing.body is not None:
-            raise problem
+    async def _attempt(self, leave: Pass, sending: "_Sending") -> aiohttp.ClientResponse:
+        """Each URL that may be asked in turn, while connecting fails."""
+        while True:
+            try:
+                return await self._try(leave, sending)
+            except Problem as problem:
+                following = (
+                    self._circuit.next(leave.place + 1, uploads=sending.uploads)
+                    if problem.reason in NOT_CONNECTED
+                    else None
+                )
+                if following is None:
+                    raise
+            self._metrics.retry(self.policy.name)
+            leave = following
+
+    async def _try(self, leave: Pass, sending: "_Sending") -> aiohttp.ClientResponse:
+        """One URL, whose breaker hears how it ended."""
+        try:
+            response = await self._persist(self._urls[leave.place], sending)
+            refuse_ambiguous(response, sending.outgoing)
+        except BaseException as error:
+            self._failed(leave, _label(error))
+            raise
+        if response.status in _DOWN:
+            wish = retry_after(response.headers) if response.status == 503 else None
+            self._failed(leave, str(response.status), wish or 0.0)
+        else:
+            self._circuit.answered(leave)
+        return response
+
+    def _failed(self, leave: Pass, how: str | None, at_least: float = 0.0) -> None:
+        if how is None:
+            self._circuit.gave_up(leave)
+        elif self._circuit.failed(leave, how, at_least):
+            self._gate.turn_away()
+
+    async def _persist(self, url: str, sending: "_Sending") -> aiohttp.ClientResponse:
+        """One more try where the connection died unanswered."""
+        try:
+            return await self._exchange(url, sending.outgoing)
+        except Problem as problem:
+            if not sending.may_repeat or not _is_unanswered(problem):
+                raise
+        sending.may_repeat = False
         self._metrics.retry(self.policy.name)
-        return await self._exchange(url, outgoing)
+        return await self._exchange(url, sending.outgoing)
 
     async def _exchange(self, url: str, outgoing: Outgoing) -> aiohttp.ClientResponse:
+        if self._session is None:
+            self._session = session(self.policy)
         try:
             return await self._session.request(
                 outgoing.method,
@@ -104,8 +182,8 @@ class HttpUpstream:
                 raise error.__cause__ from None
             raise translated(error) from error
 
-    def _stream(self, response: aiohttp.ClientResponse, began: float) -> Stream:
-        exchange = _Exchange(self, response, self._clock.steady() - began)
+    def _stream(self, response: aiohttp.ClientResponse, seconds: float) -> Stream:
+        exchange = _Exchange(self, response, seconds)
         return Stream(
             status=response.status,
             reason=response.reason or "",
@@ -113,16 +191,31 @@ class HttpUpstream:
             chunks=exchange.chunks(),
             close=exchange.close,
             length=response.content_length,
-            delimited=_delimited(response),
+            delimited=is_delimited(response),
         )
 
-    def _count(self, label: str, began: float) -> None:
-        self._metrics.upstream(self.policy.name, label, self._clock.steady() - began)
+    def _ended(self) -> None:
+        self._exchanges -= 1
+        if not self._exchanges:
+            self._idle.set()
+            if self._retired:
+                self._disconnect()
 
-    def finished(self, label: str, seconds: float) -> None:
-        """An exchange gave its connection back or up."""
-        self._gate.leave()
-        self._metrics.upstream(self.policy.name, label, seconds)
+    def _disconnect(self) -> None:
+        if self._session is not None:
+            self._closing.start(self._session.close())
+            self._session = None
+
+
+class _Sending:
+    """One request on its way; what can be repeated without harm is, once."""
+
+    __slots__ = ("may_repeat", "outgoing", "uploads")
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self.outgoing = outgoing
+        self.uploads = outgoing.body is not None
+        self.may_repeat = outgoing.method in ("GET", "HEAD") and not self.uploads
 
 
 class _Exchange:
@@ -158,58 +251,15 @@ class _Exchange:
             self._upstream.finished(label, self._seconds)
 
 
-def _session(policy: UpstreamPolicy) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=10)
-    kind: type[ResponseHandler] = UpstreamConnection
-    connector._factory = partial(kind, loop=asyncio.get_running_loop())  # noqa: SLF001 - there is no public way
-    session = aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(
-            total=None, sock_connect=policy.connect_timeout, sock_read=policy.first_byte_timeout, ceil_threshold=3600
-        ),
-        skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
-        auto_decompress=False,
-        trust_env=False,
-        requote_redirect_url=False,
-        max_line_size=_MAX_FIELD,
-        max_field_size=_MAX_FIELD,
-    )
-    # aiohttp repeats GET and PUT by itself when a kept-alive connection dies: that would be an uncounted, unpaid call.
-    session._retry_connection = False  # noqa: SLF001 - there is no public way
-    return session
+def _label(error: BaseException) -> str | None:
+    """How an exchange ended, as the metrics call it; None where that is not the upstream's doing."""
+    if isinstance(error, Problem):
+        return LABELS.get(error.reason)
+    # Only the total timeout gives up an exchange before its head.
+    return LABELS[Reason.upstream_read_timeout] if isinstance(error, asyncio.CancelledError) else None
 
 
-def _refuse_ambiguous(response: aiohttp.ClientResponse, outgoing: Outgoing) -> None:
-    """Framing that two parsers may read differently, unasked-for answers and what cannot be sent on are invalid."""
-    # aiohttp's parser lets NUL pass in a reason phrase.
-    unsendable = not 200 <= response.status <= 999 or "\0" in (response.reason or "")
-    if unsendable or _is_ambiguous(response) or _is_unasked(response, outgoing):
-        response.close()
-        raise Problem(Reason.upstream_invalid)
-
-
-def _is_ambiguous(response: aiohttp.ClientResponse) -> bool:
-    """RFC 9112 §6.1 to §6.3; no transfer coding but chunked was asked for, and none could be taken off."""
-    codings = [coding.strip(" \t").lower() for coding in response.headers.getall("Transfer-Encoding", ())]
-    lengths = set(response.headers.getall("Content-Length", ()))
-    if response.version not in (HttpVersion10, HttpVersion11) or len(lengths) > 1:
-        return True
-    if response.status == 204:
-        return bool(codings) or not lengths <= {"0"}
-    return bool(codings) and (codings != ["chunked"] or bool(lengths) or response.version == HttpVersion10)
-
-
-def _is_unasked(response: aiohttp.ClientResponse, outgoing: Outgoing) -> bool:
-    """A part or a confirmation, to a request that had asked for neither."""
-    if response.status == 206:
-        return "Range" not in outgoing.fields
-    validated = "If-None-Match" in outgoing.fields or "If-Modified-Since" in outgoing.fields
-    return response.status == 304 and not validated
-
-
-def _delimited(response: aiohttp.ClientResponse) -> bool:
-    """Whether the content's end is told by the framing, not by the connection's close (RFC 9112 §6.3)."""
-    chunked = "Transfer-Encoding" in response.headers
-    bodiless = response.method == "HEAD" or response.status in (204, 304)
-    return chunked or bodiless or response.content_length is not None
+def _is_unanswered(problem: Problem) -> bool:
+    """Whether the connection was made, and ended before any byte of an answer."""
+    died = isinstance(problem.__cause__, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
+    return died and problem.reason not in NOT_CONNECTED

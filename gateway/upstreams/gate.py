@@ -5,75 +5,107 @@ aiohttp's connection pool queues without bound, so it is given no limit and this
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 
 from gateway.admission.snapshot import UpstreamPolicy
 from gateway.admission.throttle import TokenBucket
 from gateway.errors import Problem, Reason
 from gateway.ports import Clock
 
+# Who is turned away in one turn of the loop.
+_SENT_OFF = 100
+
 
 class Gate:
-    """First come, first served; `enter` and `leave` go in pairs."""
+    """First come, first served; each `enter` that gets a place goes with one `leave`."""
 
     def __init__(self, policy: UpstreamPolicy, bucket: TokenBucket | None, clock: Clock) -> None:
         self._free = policy.connections
         self._queue = policy.queue
         self._wait = policy.wait
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        # Each becomes True with a place, False where there will be none.
+        self._waiting: deque[asyncio.Future[bool]] = deque()
+        self._shut = asyncio.Event()
         self._bucket = bucket
         self._clock = clock
 
-    async def enter(self) -> None:
-        """Take a place, waiting at most the policy's `wait`; raises Problem(upstream_queue_full)."""
+    async def enter(self) -> bool:
+        """Take a place, waiting at most the policy's `wait`; raises Problem(upstream_queue_full).
+
+        False, without a place, where all who wait are turned away meanwhile.
+        """
         if self._free and not self._waiting:
             self._free -= 1
-        else:
-            await self._queue_up()
-        if self._bucket is not None:
-            await self._keep_pace(self._bucket)
+        elif not await self._queue_up():
+            return False
+        return self._bucket is None or await self._keep_pace(self._bucket)
 
     def leave(self) -> None:
         """Give the place to whoever waits longest."""
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
-                waiter.set_result(None)
+                waiter.set_result(True)
                 return
         self._free += 1
 
-    async def _queue_up(self) -> None:
+    def turn_away(self) -> None:
+        """Let nobody in who waits now."""
+        turned_away, self._waiting = self._waiting, deque()
+        self._send_off(turned_away)
+        self._shut.set()
+        self._shut = asyncio.Event()
+
+    def _send_off(self, turned_away: deque[asyncio.Future[bool]]) -> None:
+        """Some in each turn of the loop: all of them go on to answers of their own."""
+        for _ in range(min(_SENT_OFF, len(turned_away))):
+            waiter = turned_away.popleft()
+            if not waiter.done():
+                waiter.set_result(False)
+        if turned_away:
+            asyncio.get_running_loop().call_soon(self._send_off, turned_away)
+
+    async def _queue_up(self) -> bool:
         if len(self._waiting) >= self._queue:
             raise self._full()
-        waiter = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
             async with asyncio.timeout(self._wait):
-                await waiter
+                return await waiter
         except BaseException as error:
             self._abandon(waiter)
             if isinstance(error, TimeoutError):
                 raise self._full() from None
             raise
 
-    def _abandon(self, waiter: asyncio.Future[None]) -> None:
+    def _abandon(self, waiter: asyncio.Future[bool]) -> None:
         """A place that was handed over in the very moment of giving up goes to the next."""
-        if waiter.done() and not waiter.cancelled():
-            self.leave()
-        else:
+        if waiter in self._waiting:
             self._waiting.remove(waiter)
+        elif not waiter.cancelled() and waiter.result():
+            self.leave()
 
-    async def _keep_pace(self, bucket: TokenBucket) -> None:
+    async def _keep_pace(self, bucket: TokenBucket) -> bool:
         until = self._clock.steady() + self._wait
-        while not bucket.take(now := self._clock.steady()):
-            pause = bucket.wait(now)
-            if now + pause > until:
-                self.leave()
-                raise self._full(pause)
-            try:
-                await asyncio.sleep(pause)
-            except asyncio.CancelledError:
-                self.leave()
-                raise
+        try:
+            while not bucket.take(now := self._clock.steady()):
+                pause = bucket.wait(now)
+                if now + pause > until:
+                    raise self._full(pause)
+                if await self._is_shut_within(pause):
+                    self.leave()
+                    return False
+        except BaseException:
+            self.leave()
+            raise
+        return True
+
+    async def _is_shut_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await self._shut.wait()
+        return False
 
     def _full(self, pause: float = 1.0) -> Problem:
         return Problem(Reason.upstream_queue_full, retry_after=max(pause, self._wait))

@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 from gateway.admission.snapshot import UpstreamPolicy
 from gateway.clock import SystemClock
 from gateway.messages import Outgoing, Stream
+from gateway.ports import Clock
 from gateway.upstreams.client import HttpUpstream
 
 
@@ -47,10 +48,10 @@ async def whole(stream: Stream) -> bytes:
 
 
 @asynccontextmanager
-async def client(*urls: str, **policy: object) -> AsyncIterator[Client]:
+async def client(*urls: str, clock: Clock | None = None, **policy: object) -> AsyncIterator[Client]:
     counts = Counts()
     configured = replace(UpstreamPolicy("u", urls), **policy)  # type: ignore[arg-type]
-    upstream = HttpUpstream(configured, counts, SystemClock())
+    upstream = HttpUpstream(configured, counts, clock or SystemClock())
     try:
         yield Client(upstream, counts)
     finally:

@@ -208,6 +208,21 @@ async def test_a_second_url_is_not_tried_once_the_first_was_connected(upstream: 
         assert caught.value.reason is Reason.upstream_invalid
 
 
+async def test_a_get_is_repeated_once_over_all_urls(upstream: ScriptedUpstream) -> None:
+    upstream.script("/a", End.close)
+    with ScriptedUpstream() as first:
+        first.script("/a", End.hang)
+        async with client(first.url, upstream.url) as to:
+            asking = asyncio.create_task(to.get("/a"))
+            await first.arrived("/a")
+            await asyncio.to_thread(first.refuse)
+            with pytest.raises(Problem) as caught:
+                await asking
+            assert caught.value.reason is Reason.upstream_truncated
+            assert (len(first.calls("/a")), len(upstream.calls("/a"))) == (1, 1)
+            assert (to.counts.retries, to.counts.exchanges) == (2, {"truncated": 1})
+
+
 async def test_a_close_delimited_answer_says_so(upstream: ScriptedUpstream) -> None:
     upstream.script("/a", head(200), b"all of it", End.close)
     async with client(upstream.url) as to:
