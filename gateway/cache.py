@@ -4,12 +4,16 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, nextafter
+from typing import assert_never
 
 from gateway.messages import Splice
 from gateway.ports import Clock, SecondTier
 from gateway.rfc9111.stored import StoredResponse
 from gateway.stores.behind import Behind
 from gateway.stores.memory import MemoryTier
+from gateway.stores.purging import Purge
+from gateway.stores.selection import Below, Everything, Exactly, Selection, Served, Tagged
+from gateway.stores.walking import Walks
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +77,16 @@ class _InFlight:
             for group in map(hash, groups):
                 self._marks[group] = max(before, self._marks.pop(group, 0.0))
 
+    def purge(self, selection: Selection, before: float) -> None:
+        match selection:
+            case Exactly() | Tagged():
+                self.mark(selection.groups, before)
+            case Below() | Served() | Everything():
+                for fetching in self._fetches:
+                    fetching.overtaken = fetching.overtaken or selection.may_take(fetching.groups)
+            case _:
+                assert_never(selection)
+
     def _oldest(self) -> float:
         return next((fetching.began for fetching in self._fetches), inf)
 
@@ -80,11 +94,13 @@ class _InFlight:
 class Cache:
     """Stored responses in `memory`, and behind it in `second` where there is one.
 
-    All but `load` and `close` is synchronous; what the second tier is to know is told by tasks that the cache owns.
+    All but `load`, `purge`, `survey` and `close` is synchronous; what the second tier is to know is told by tasks that
+    the cache owns.
     """
 
     def __init__(self, memory: MemoryTier, second: SecondTier | None, clock: Clock) -> None:
         self._memory = memory
+        self._walks = Walks(memory)
         self._behind = None if second is None else Behind(second)
         self._clock = clock
         self._latest = 0.0
@@ -113,6 +129,10 @@ class Cache:
     def peek(self, key: str) -> tuple[StoredResponse, ...]:
         """Every variant in memory under `key`, most recently received first, outdated ones included."""
         return self._memory.get(key)
+
+    def look(self, key: str) -> tuple[StoredResponse, ...]:
+        """As `peek`, but not a use of the key: what was used least recently stays that."""
+        return self._memory.look(key)
 
     async def load(self, key: str) -> tuple[StoredResponse, ...]:
         """As `peek`, after bringing into memory what the second tier holds under `key`; a failing one holds nothing."""
@@ -180,8 +200,38 @@ class Cache:
         self._memory.remove(stored)
         self.outdate_one(stored)
 
+    async def purge(self, selection: Selection, *, hard: bool) -> int:
+        """Make stale what `selection` takes, or remove it if `hard`; how many stored responses in memory that were.
+
+        From the first moment on nothing that was stored or in flight before is served as fresh. Returns once all has
+        been met and the second tier was told, or failed to listen and is told later; goes on where it is cancelled.
+        Stale since now: served while one fetch revalidates it or after an error where that is allowed, and validated.
+        """
+        purge = Purge(selection, self._now(), hard)
+        self._in_flight.purge(selection, purge.before)
+        met = self._walks.purge(purge)
+        if self._behind is not None:
+            await self._behind.purge(purge)
+        await met
+        return purge.purged
+
+    async def survey(
+        self, selection: Selection, after: str = "", most: int = 100
+    ) -> tuple[list[StoredResponse], str | None]:
+        """A page of at most `most` stored responses in memory, and what `after` is for the following one, None if none.
+
+        Looking is no use of them. Through all pages each that is there all the while is there at least once; those
+        that moved meanwhile may be there twice. Raises ValueError for an `after` that no page gave.
+        """
+        return await self._walks.survey(selection, after, most)
+
+    def resize(self, limit_bytes: int) -> None:
+        """Hold at most that much in memory; what is too much goes in steps, least recently used first."""
+        self._walks.resize(limit_bytes)
+
     async def close(self) -> None:
-        """Wait until the second tier has been told everything, or has failed to listen."""
+        """Wait until every walk has ended, and the second tier has been told everything or has failed to listen."""
+        await self._walks.finish()
         if self._behind is not None:
             await self._behind.close()
 

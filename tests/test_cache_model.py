@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from admission.snapshots import seed_route
 from aiocache import SimpleMemoryCache
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 from support.in_process import Got, Way, way
@@ -20,6 +20,7 @@ from gateway.errors import Problem, Reason
 from gateway.messages import Outgoing, Stream
 from gateway.rfc9111.stored import Policy
 from gateway.stores.second import AiocacheTier
+from gateway.stores.selection import Everything, Selection, of_prefix, of_route, of_url
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +69,12 @@ releases = st.tuples(
 )
 advances = st.tuples(st.just("advance"), st.sampled_from((0.5, 20.0, 70.0)))
 answers = st.tuples(st.just("origin"), st.sampled_from(_ANSWERS))
-steps = st.lists(st.one_of(asks, asks, asks, unsafe, releases, releases, releases, advances, answers), max_size=40)
+purges = st.tuples(st.just("purge"), st.sampled_from(("url", "prefix", "route", "everything")), st.booleans())
+_ASK: tuple[Any, ...] = ("ask", "GET", TARGETS[0], {})
+_ANSWERED = ("release", 0, "answer")
+steps = st.lists(
+    st.one_of(asks, asks, asks, unsafe, releases, releases, releases, advances, answers, purges), max_size=40
+)
 
 
 @dataclass
@@ -152,12 +158,17 @@ def _stream(status: int, fields: dict[str, str], content: bytes, length: int | N
 
 @dataclass
 class Asked:
-    """A request and what held when it was made: `least` is the version that every answered write had reached."""
+    """A request and what held when it was made: `least` is the version that every answered write had reached.
+
+    What was there before the versions `purged` and `gone` must not be fresh, or be there at all.
+    """
 
     method: str
     target: str
     fields: dict[str, str]
     least: int
+    purged: int
+    gone: int
     task: "asyncio.Task[Got]"
 
 
@@ -170,6 +181,8 @@ class Model:
         self.asked: list[Asked] = []
         self.judged: list[Asked] = []
         self.written = 1
+        self.purged: dict[str, int] = {}
+        self.gone: dict[str, int] = {}
 
     async def play(self, step: tuple[Any, ...]) -> None:
         match step:
@@ -177,7 +190,8 @@ class Model:
                 joint = "&" if "?" in target else "?"
                 sent = f"{target}{joint}{FORCE}" if method == "force" else target
                 task = self.running.asking(sent, "GET" if method == "force" else method, fields)
-                self.asked.append(Asked(method, target, fields, self.written, task))
+                since = self.purged.get(target, 0), self.gone.get(target, 0)
+                self.asked.append(Asked(method, target, fields, self.written, *since, task))
             case ("release", place, outcome):
                 if self.origin.held:
                     self.origin.held.pop(place % len(self.origin.held)).outcome.set_result(outcome)
@@ -185,9 +199,27 @@ class Model:
                 self.running.clock.advance(seconds)
             case ("origin", fields):
                 self.origin.fields = fields
+            case ("purge", by, hard):
+                await self.purge(by, hard)
             case _:
                 raise AssertionError(step)
         await self.rest()
+
+    async def purge(self, by: str, hard: bool) -> None:
+        """Also the origin's content is another from now on, which nobody but the operator has told."""
+        snapshot = self.running.live.snapshot
+        selections: dict[str, Selection] = {
+            "url": of_url(snapshot, TARGETS[0]),
+            "prefix": of_prefix(snapshot, TARGETS[0]),
+            "route": of_route(snapshot, "product"),
+            "everything": Everything(),
+        }
+        self.origin.version += 1
+        await self.running.cache.purge(selections[by], hard=hard)
+        for target in TARGETS[:1] if by == "url" else TARGETS:
+            self.purged[target] = self.origin.version
+            if hard:
+                self.gone[target] = self.origin.version
 
     async def rest(self) -> None:
         for _ in range(40):
@@ -215,6 +247,8 @@ class Model:
         if got.status < 400:
             assert _version(got) >= asked.least, told
             assert set(got.body) <= {48 + _version(got)}, told
+            assert _version(got) >= asked.gone, told
+            assert _version(got) >= asked.purged or _is_stale(got), told
         self.judge_price(asked, got, told)
 
     def judge_price(self, asked: Asked, got: Got, told: object) -> None:
@@ -230,6 +264,10 @@ class Model:
             assert tokens == (4 if "no-store" in asked.fields.get("Cache-Control", "") else 1) or (
                 tokens == 4 and "Cache-Control" in asked.fields
             ), told
+
+
+def _is_stale(got: Got) -> bool:
+    return int(got.cache.parameters.get("ttl", 1)) <= 0
 
 
 def _version(got: Got) -> int:
@@ -256,6 +294,9 @@ async def _play(folder: Path, cache: CachePolicy, second: bool, script: list[tup
 def test_any_sequence(cache: CachePolicy, second: bool) -> None:
     @settings(max_examples=40, deadline=None)
     @given(steps)
+    @example([_ASK, _ANSWERED, ("purge", "url", False), _ASK])
+    @example([_ASK, _ANSWERED, ("purge", "route", True), _ASK])
+    @example([_ASK, ("purge", "prefix", False), _ASK, _ANSWERED, _ANSWERED])
     def check(script: list[tuple[Any, ...]]) -> None:
         with TemporaryDirectory() as folder:
             asyncio.run(_play(Path(folder), cache, second, script))

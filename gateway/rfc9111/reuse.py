@@ -126,7 +126,7 @@ def decide(
 
 
 def _undemanded(stored: StoredResponse, policy: Policy, now: float, forced: bool, cooldown: float) -> Undemanded:
-    age, ttl = _measured(stored, policy, now)
+    age, ttl = measured(stored, policy, now)
     if forced:
         return _forced(stored, policy, age, ttl, now - stored.received < cooldown)
     if stored.outdated:
@@ -136,14 +136,18 @@ def _undemanded(stored: StoredResponse, policy: Policy, now: float, forced: bool
     return _stale(stored, policy, age, ttl)
 
 
-def _measured(stored: StoredResponse, policy: Policy, now: float) -> tuple[float, float]:
-    """The current age, and what is left of the freshness lifetime, which is none where nothing gives one."""
+def measured(stored: StoredResponse, policy: Policy, now: float) -> tuple[float, float]:
+    """The current age, and what is left of the freshness lifetime, in seconds; negative once it is stale.
+
+    There is none where nothing gives one. What was purged is stale since then at the latest.
+    """
     age = current_age(stored, now)
-    return age, (lifetime(stored.terms, stored.status, policy) or 0.0) - age
+    ttl = (lifetime(stored.terms, stored.status, policy) or 0.0) - age
+    return age, min(ttl, stored.purged - now, 0.0) if stored.purged > stored.began else ttl
 
 
 def _forced(stored: StoredResponse, policy: Policy, age: float, ttl: float, cooling: bool) -> Undemanded:
-    if not (cooling and stored.forced) or stored.outdated:
+    if not (cooling and stored.forced) or stored.outdated or stored.is_purged:
         return _REQUEST
     if needs_validation(stored.terms, stored.status, policy, ttl):
         return _REQUEST
@@ -183,7 +187,7 @@ def _tolerated(stored: StoredResponse | None, policy: Policy, now: float, demand
         return None
     if never_stale(stored.terms, stored.status, policy):
         return None
-    age, ttl = _measured(stored, policy, now)
+    age, ttl = measured(stored, policy, now)
     accepted = accepts(demands, age, ttl, immutable=stored.terms.immutable)
     return Reuse(stored, age, ttl, Detail.max_stale) if accepted else None
 
@@ -209,7 +213,7 @@ def usable_on_error(
     demands = demands or Demands()
     if stored is None or stored.invalid or demands.no_cache or never_stale(stored.terms, stored.status, policy):
         return None
-    age, ttl = _measured(stored, policy, now)
+    age, ttl = measured(stored, policy, now)
     detail = _permission(stored, policy, age, ttl, disconnected, demands)
     return None if detail is None else Reuse(stored, age, ttl, detail)
 

@@ -68,7 +68,8 @@ class StoredResponse:
     by name, "" where the field was absent. `began` and `received` are RFC 9111's request_time and response_time,
     `initial_age` its corrected_initial_age (§4.2.3). `groups` are all that it belongs to: each may be outdated as a
     whole, by a refresh or an unsafe method, and `outdated` says that one was, `invalid` that an unsafe method did it
-    (§4.4). `forced`: a force refresh fetched it.
+    (§4.4). `forced`: a force refresh fetched it. `purged` is when an operator last declared it stale, 0 for never; what
+    was fetched or validated since then is not.
     """
 
     key: str
@@ -88,3 +89,9 @@ class StoredResponse:
     outdated: bool = False
     invalid: bool = False
     splice: Splice | None = None
+    purged: float = 0.0
+
+    @property
+    def is_purged(self) -> bool:
+        """Whether it is stale since `purged`, if it was not before."""
+        return self.purged > self.began

@@ -2,10 +2,13 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from typing import assert_never
 
 from gateway.ports import SecondTier
 from gateway.rfc9111.stored import StoredResponse
 from gateway.stores import Mark, TierUnavailable
+from gateway.stores.purging import Lasting, Purge, joined, met
+from gateway.stores.selection import Below, Everything, Exactly, Served, Tagged
 from gateway.tasks import Tasks
 
 SAVES = 64
@@ -13,6 +16,9 @@ SAVES = 64
 
 UNTOLD = 10_000
 """Groups, and stored responses, at most that are outdated and of which the tier has yet to be told."""
+
+PURGES = 64
+"""Purges at most of which the tier has yet to be told; beyond they become one of everything."""
 
 LOADS = 3
 """How often one load reads again because the tier was told of something meanwhile."""
@@ -30,6 +36,7 @@ class Behind:
         self._tier = tier
         self._marks: dict[str, Mark] = {}
         self._outdated: dict[_Place, StoredResponse] = {}
+        self._purges: list[Lasting] = []
         self._floor = 0.0
         self._told = 0
         self._telling = False
@@ -47,7 +54,7 @@ class Behind:
             self._tell_soon()
             # What was told meanwhile is gone from here, and may have come too late for what the tier was reading.
             if told == self._told:
-                return tuple(stored for stored in found if not self._outdates(stored))
+                return tuple(stored for stored in found if not self._outdates(stored) and self._leaves(stored))
         return ()
 
     def save(self, stored: StoredResponse) -> None:
@@ -58,11 +65,7 @@ class Behind:
 
     def drop(self, groups: tuple[str, ...], began: float, now: float, keep: str | None) -> None:
         """Outdate all in `groups` that began before `began`, and up to `now` all but what is under the key `keep`."""
-        for group in groups:
-            if group in self._marks or len(self._marks) < UNTOLD:
-                self._marks[group] = self._marks.get(group, Mark()).joined(began, None).joined(now, keep)
-            else:
-                self._floor = now
+        self._mark(groups, began, now, keep)
         self._tell_soon()
 
     def outdate(self, stored: StoredResponse, now: float) -> None:
@@ -73,6 +76,25 @@ class Behind:
         else:
             self._floor = now
         self._tell_soon()
+
+    async def purge(self, purge: Purge) -> None:
+        """Purge it there too; returns once the tier was told, or failed to listen and is told later."""
+        selection = purge.selection
+        try:
+            match selection:
+                case Exactly() | Tagged():
+                    self._mark(selection.groups, purge.before, purge.before, None)
+                    await self._tell_marks(selection.groups)
+                case Below() | Served() | Everything():
+                    lasting = Lasting(selection, purge.before, purge.hard)
+                    self._purges = joined(self._purges, lasting, PURGES)
+                    await self._tell_purge(lasting)
+                case _:
+                    assert_never(selection)
+        except TierUnavailable:
+            return
+        finally:
+            self._tell_soon()
 
     async def close(self) -> None:
         """Wait until the tier has been told everything, or has failed to listen."""
@@ -88,28 +110,49 @@ class Behind:
         marks = (self._marks[group] for group in stored.groups if group in self._marks)
         return any(mark.outdates(stored.key, stored.began) for mark in marks)
 
+    def _mark(self, groups: tuple[str, ...], began: float, now: float, keep: str | None) -> None:
+        for group in groups:
+            if group in self._marks or len(self._marks) < UNTOLD:
+                self._marks[group] = self._marks.get(group, Mark()).joined(began, None).joined(now, keep)
+            else:
+                self._floor = now
+
+    def _leaves(self, stored: StoredResponse) -> bool:
+        return not any(purge.hard for purge in met(stored, self._purges))
+
     def _tell_soon(self) -> None:
-        if (self._marks or self._outdated) and not self._telling:
+        if (self._marks or self._outdated or self._purges) and not self._telling:
             self._telling = True
             self._tasks.start(self._tell())
 
     async def _tell(self) -> None:
         try:
             with suppress(TierUnavailable):
-                while self._marks or self._outdated:
-                    for group, mark in tuple(self._marks.items()):
-                        await self._tell_mark(group, mark)
+                while self._marks or self._outdated or self._purges:
+                    await self._tell_marks(tuple(self._marks))
                     for place, stored in tuple(self._outdated.items()):
                         await self._tell_outdated(place, stored)
+                    for purge in tuple(self._purges):
+                        await self._tell_purge(purge)
         finally:
             self._telling = False
+
+    async def _tell_marks(self, groups: tuple[str, ...]) -> None:
+        for group in groups:
+            if (mark := self._marks.get(group)) is not None:
+                await self._tell_mark(group, mark)
+
+    async def _tell_purge(self, purge: Lasting) -> None:
+        await self._tier.purge(purge.selection.written, purge.before, hard=purge.hard)
+        self._told += 1
+        self._purges = [one for one in self._purges if one is not purge]
 
     async def _tell_mark(self, group: str, mark: Mark) -> None:
         if mark.keep is not None:
             await self._tier.drop((group,), mark.floor, None)
         await self._tier.drop((group,), mark.before, mark.keep)
         self._told += 1
-        if self._marks[group] is mark:
+        if self._marks.get(group) is mark:
             del self._marks[group]
 
     async def _tell_outdated(self, place: _Place, stored: StoredResponse) -> None:

@@ -45,7 +45,8 @@ class _Group:
 class Groups:
     """A record for each group that has stored responses. Every operation takes constant time for each group named.
 
-    `bytes` is what the records take, `made` how many marks were made so far: plain numbers to read.
+    `bytes` is what the records take, `made` how many marks were made so far, those of purges included: plain numbers to
+    read.
     """
 
     def __init__(self) -> None:
@@ -65,6 +66,10 @@ class Groups:
         """`names` as the strings that the records hold already, so that a group's name is kept once."""
         known = [self._groups.get(name) for name in names]
         return tuple([name if group is None else group.name for name, group in zip(names, known, strict=True)])
+
+    def known(self, names: tuple[str, ...]) -> bool:
+        """Whether anything belongs to one of the groups."""
+        return any(name in self._groups for name in names)
 
     def leave(self, name: str) -> None:
         """One cache key fewer belongs to the group; with the last one its marks go."""
@@ -89,6 +94,10 @@ class Groups:
                 group.invalid = group.invalid if keep is not None else max(group.invalid, began)
                 group.others = group.others.joined(now, keep)
                 self.bytes += group.size
+
+    def purged(self) -> None:
+        """A purge is a mark on no group in particular: whatever is held must be looked at again."""
+        self.made += 1
 
     def meet(self, stored: StoredResponse, since: int = 0) -> None:
         """Outdate `stored` where `outdates` says so; it is invalid besides where an unsafe method had a part in it."""

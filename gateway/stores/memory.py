@@ -9,6 +9,8 @@ from collections import OrderedDict
 from gateway.messages import Splice
 from gateway.rfc9111.stored import StoredResponse
 from gateway.stores.groups import Groups, size_alone
+from gateway.stores.purging import Purge, Purges
+from gateway.stores.shelves import Shelf, Shelves
 from gateway.stores.size import allocated, size_of
 
 VARIANTS = 64
@@ -16,20 +18,22 @@ VARIANTS = 64
 
 # What one more item adds to a table, in bytes and between two resizings: CPython 3.11 keeps a dict from a sixth to two
 # thirds full with 16 bytes an item and 4 a slot; an OrderedDict adds a 32-byte node for each item and 8 bytes a slot.
-_KEY_SLOT = 112
+# Of a shelf and its 64 places each key has a part of 10 bytes.
+_KEY_SLOT = 122
 
 
 class _Held:
     """The variants under one cache key, most recently received first, and the bytes counted for them.
 
-    `checked` is how many of the marks on groups they have met.
+    `checked` is how many of the marks and purges they have met; `shelf` is where their key is.
     """
 
-    __slots__ = ("checked", "size", "variants")
+    __slots__ = ("checked", "shelf", "size", "variants")
 
     def __init__(self, variants: tuple[StoredResponse, ...], checked: int) -> None:
         self.variants = variants
         self.checked = checked
+        self.shelf: Shelf | None = None
         # Measured as a whole each time: what is held may have changed size since.
         self.size = sum(map(size_of, variants)) + allocated(variants, self, checked) + _KEY_SLOT if variants else 0
 
@@ -52,6 +56,8 @@ class MemoryTier:
         # A plain dict would walk over all it has deleted at its front to find its oldest key.
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self._groups = Groups()
+        self._purges = Purges()
+        self._shelves = Shelves()
 
     def __len__(self) -> int:
         return self._count
@@ -64,7 +70,7 @@ class MemoryTier:
     def get(self, key: str) -> tuple[StoredResponse, ...]:
         """Every variant under `key`, most recently received first, which makes it the key used last.
 
-        Those that have been outdated since they were stored say so.
+        Those that have been outdated or purged since they were stored say so.
         """
         # The way of every hit: `try` costs nothing there, `dict.get` and a test for None do.
         try:
@@ -72,9 +78,15 @@ class MemoryTier:
         except KeyError:
             return ()
         if held.checked != self._groups.made:
-            self._check(held)
+            held = self._check(key, held)
+            if not held.variants:
+                return ()
         self._held.move_to_end(key)
         return held.variants
+
+    def look(self, key: str) -> tuple[StoredResponse, ...]:
+        """As `get`, but not a use of the key."""
+        return self._check(key, self._held[key]).variants if key in self._held else ()
 
     def put(self, stored: StoredResponse) -> bool:
         """Keep `stored` in place of the variant with the same selecting header fields; whether it is kept.
@@ -104,6 +116,7 @@ class MemoryTier:
         if self._holds(stored):
             held = self._held[stored.key]
             self._hold(stored.key, _Held(held.variants, held.checked))
+            self._held.move_to_end(stored.key)
             self._make_room()
 
     def remove(self, stored: StoredResponse) -> None:
@@ -112,12 +125,19 @@ class MemoryTier:
         left = tuple(variant for variant in held.variants if not _is_replaced(variant, stored))
         if len(left) < len(held.variants):
             self._hold(stored.key, _Held(left, held.checked))
+            if left:
+                self._held.move_to_end(stored.key)
 
     def outdate(self, stored: StoredResponse) -> None:
         """Outdate `stored`, and the copy or older response in its place."""
         stored.outdated = True
         for variant in self._held.get(stored.key, _NOTHING).variants:
             variant.outdated = variant.outdated or _is_replaced(variant, stored)
+
+    def resize(self, limit_bytes: int) -> None:
+        """Hold at most that much from now on: what is too much goes at once."""
+        self.limit_bytes = limit_bytes
+        self._make_room()
 
     def mark(self, groups: tuple[str, ...], began: float, now: float, keep: str | None) -> None:
         """Outdate all in `groups` that began before `began`, and of what is stored now all but a part.
@@ -132,10 +152,48 @@ class MemoryTier:
         """Let every mark on its groups say of `stored`, which is not held yet but no newer than they, what it is."""
         self._groups.meet(stored)
 
-    def _check(self, held: _Held) -> None:
+    def purge(self, purge: Purge) -> bool:
+        """Let what is stored meet `purge` when it is next read, until that is `purged`; False where nothing has to."""
+        if purge.groups is not None and not self._groups.known(purge.groups):
+            return False
+        self._purges.add(purge)
+        self._groups.purged()
+        return True
+
+    def purged(self, purge: Purge) -> None:
+        """All that was stored has met `purge`: forget it."""
+        self._purges.discard(purge)
+
+    @property
+    def broad_purges(self) -> int:
+        """How many purges are asked of each stored response that is read, as no groups tell what they take."""
+        return self._purges.broad
+
+    @property
+    def places(self) -> int:
+        """Where a walk over all keys begins."""
+        return len(self._shelves)
+
+    def keys(self, place: int, most: int) -> list[str]:
+        """The keys at up to `most` places before `place`: a walk goes on at `place - most`, down to 0.
+
+        It meets every key that is there all the while, some perhaps twice.
+        """
+        return self._shelves.below(place, most)
+
+    def _check(self, key: str, held: _Held) -> _Held:
+        """Let the variants meet every mark and purge that they have not; what is held then, nothing for none."""
+        if held.checked == self._groups.made:
+            return held
         for stored in held.variants:
             self._groups.meet(stored, since=held.checked)
+        left = tuple([stored for stored in held.variants if self._purges.survives(stored)])
         held.checked = self._groups.made
+        if len(left) == len(held.variants):
+            return held
+        left_over = _Held(left, held.checked)
+        self._hold(key, left_over)
+        return left_over
 
     def _holds(self, stored: StoredResponse) -> bool:
         held = self._held.get(stored.key)
@@ -153,10 +211,14 @@ class MemoryTier:
             self._hold(key, left)
 
     def _hold(self, key: str, held: _Held) -> None:
-        """Let `held` be all there is under `key`, the key used last: in the table, the groups and the counts."""
-        before = self._held.pop(key, _NOTHING)
+        """Let `held` be all there is under `key`: in the tables, the groups and the counts. A new key is used last."""
+        before = self._held.get(key, _NOTHING)
         if held.variants:
+            held.shelf = before.shelf or self._shelves.add(key)
             self._held[key] = held
+        elif before.shelf is not None:
+            del self._held[key]
+            self._unshelve(key, before.shelf)
         self._count += len(held.variants) - len(before.variants)
         self._size += held.size - before.size
         left, joined = _groups(before), _groups(held)
@@ -164,6 +226,11 @@ class MemoryTier:
             self._groups.leave(group)
         for group in joined - left:
             self._groups.join(group)
+
+    def _unshelve(self, key: str, shelf: Shelf) -> None:
+        moved = self._shelves.take(key, shelf)
+        if moved is not None:
+            self._held[moved].shelf = shelf
 
 
 def _groups(held: _Held) -> set[str]:

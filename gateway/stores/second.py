@@ -1,6 +1,7 @@
 """The second tier over aiocache: stored responses as bytes, in any of its backends.
 
-A cache key's index lists its variants, each a value of its own; a group's mark leaves out what a refresh outdated.
+A cache key's index lists its variants, each a value of its own; a group's mark leaves out what a refresh outdated, and
+one value holds the purges of what no groups tell.
 """
 
 from asyncio import Lock
@@ -16,11 +17,19 @@ from gateway.rfc9111.stored import StoredResponse
 from gateway.stores import Mark, TierUnavailable
 from gateway.stores.encoding import decode, decode_json, encode, encode_json, plain
 from gateway.stores.memory import VARIANTS
+from gateway.stores.purging import Lasting, joined, met
+from gateway.stores.selection import Everything, read
 
 # Writers of one key or group take turns; other nodes' writers can still lose each other's variants: a miss, later.
 _LOCKS = 64
 # Where a mark was and cannot be read, nothing of its group can be trusted.
 _UNREADABLE = Mark(before=inf)
+
+_PURGES = "purges"
+# Each load reads them all: where there are more, the oldest become one of everything.
+_MOST_PURGES = 64
+# As with a mark: where they were and cannot be read, nothing can be trusted.
+_NO_TRUST = [Lasting(Everything(), inf, hard=True)]
 
 
 class _Listed(NamedTuple):
@@ -51,8 +60,11 @@ class AiocacheTier:
         index = await self._listed(key)
         values = await self._read([_variant_key(key, listed.id) for listed in index])
         found = [stored for value in values if (stored := decode(value)) is not None]
+        if not found:
+            return ()
         marks = await self._marks({group for stored in found for group in stored.groups})
-        return tuple(stored for stored in found if not _outdated(stored, marks))
+        purges = _purges((await self._read([_PURGES]))[0])
+        return tuple(stored for stored in found if not _outdated(stored, marks) and _survives(stored, purges))
 
     async def save(self, stored: StoredResponse) -> None:
         """Keep `stored`, unless the variant in its place began later; an outdated one only takes that out."""
@@ -80,6 +92,18 @@ class AiocacheTier:
                 mark = Mark(before) if mark is _UNREADABLE else mark.joined(before, keep)
                 value = encode_json((mark.before, mark.keep, mark.floor))
                 await self._ask(self._cache.set(_mark_key(group), value, ttl=ttl))
+
+    async def purge(self, selection: tuple[str, ...], before: float, *, hard: bool) -> None:
+        """Leave out what `selection` takes and began before `before`; unless `hard` say of it that it is purged."""
+        # As long as a mark.
+        ttl = None if self._expire_after is None else 2 * self._expire_after
+        new = Lasting(read(selection), before, hard)
+        async with self._turn(_PURGES):
+            kept = _purges((await self._read([_PURGES]))[0])
+            if kept is _NO_TRUST:
+                kept = [Lasting(Everything(), before, hard=True)]
+            value = [(purge.selection.written, purge.before, purge.hard) for purge in joined(kept, new, _MOST_PURGES)]
+            await self._ask(self._cache.set(_PURGES, encode_json(value), ttl=ttl))
 
     async def _write(self, stored: StoredResponse, index: list[_Listed]) -> None:
         variant = (_variant_key(stored.key, _variant_id(stored.selecting)), encode(stored))
@@ -113,6 +137,17 @@ class AiocacheTier:
 
     def _turn(self, name: str) -> Lock:
         return self._locks[hash(name) % _LOCKS]
+
+
+def _purges(value: object) -> list[Lasting]:
+    if value is None:
+        return []
+    kept = decode_json(value)
+    return _NO_TRUST if kept is None else [Lasting(read(selection), *rest) for selection, *rest in kept]
+
+
+def _survives(stored: StoredResponse, purges: list[Lasting]) -> bool:
+    return not any(purge.hard for purge in met(stored, purges))
 
 
 def _outdated(stored: StoredResponse, marks: dict[str, Mark]) -> bool:

@@ -1,12 +1,13 @@
-"""RFC 9110 §5.6.7, read as RFC 9111 §4.2 asks."""
+"""RFC 9110 §5.6.7, read as RFC 9111 §4.2 asks, and §10.2.3."""
 
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
-from gateway.rfc9111.dates import format_date, parse_date
+from gateway.rfc9111.dates import format_date, parse_date, retry_after
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC).timestamp()
 EXAMPLE = 784111777.0  # the RFC's own example, 1994-11-06 08:49:37
@@ -73,3 +74,24 @@ def test_5_6_7_parse_date_of_any_text_is_a_date_or_none(value: str) -> None:
 
 def test_5_6_7_format_date_rounds_down() -> None:
     assert format_date(EXAMPLE + 0.9) == "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+@pytest.mark.parametrize(
+    ("value", "date", "expected"),
+    [
+        pytest.param("17", None, 17.0, id="10.2.3-seconds"),
+        pytest.param("0", None, 0.0, id="10.2.3-none"),
+        pytest.param(None, None, None, id="10.2.3-absent"),
+        pytest.param("-1", None, None, id="10.2.3-negative"),
+        pytest.param("1.5", None, None, id="10.2.3-fraction"),
+        pytest.param("9" * 10, None, None, id="10.2.3-beyond-any-use"),
+        pytest.param("٣", None, None, id="10.2.3-other-digits"),
+        pytest.param("Sun, 06 Nov 1994 08:49:54 GMT", "Sun, 06 Nov 1994 08:49:37 GMT", 17.0, id="10.2.3-date"),
+        pytest.param("Sun, 06 Nov 1994 08:49:20 GMT", "Sun, 06 Nov 1994 08:49:37 GMT", 0.0, id="10.2.3-date-passed"),
+        pytest.param("Sun, 06 Nov 1994 08:49:54 GMT", None, None, id="10.2.3-date-without-its-own"),
+        pytest.param("Thu, 01 Jan 2026", "Sun, 06 Nov 1994 08:49:37 GMT", None, id="10.2.3-no-date"),
+    ],
+)
+def test_retry_after(value: str | None, date: str | None, expected: float | None) -> None:
+    given = {"Retry-After": value, "Date": date}
+    assert retry_after(CIMultiDict({name: text for name, text in given.items() if text is not None})) == expected

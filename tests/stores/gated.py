@@ -21,7 +21,7 @@ class Gated:
         self.before.set()
         self.after.set()
         self.broken = False
-        self.calls = {"load": 0, "save": 0, "drop": 0}
+        self.calls = {"load": 0, "save": 0, "drop": 0, "purge": 0}
 
     async def load(self, key: str) -> tuple[StoredResponse, ...]:
         await self._enter("load")
@@ -37,6 +37,10 @@ class Gated:
         await self._enter("drop")
         await self.tier.drop(groups, before, keep)
         self.told.set()
+
+    async def purge(self, selection: tuple[str, ...], before: float, *, hard: bool) -> None:
+        await self._enter("purge")
+        await self.tier.purge(selection, before, hard=hard)
 
     async def _enter(self, call: str) -> None:
         self.calls[call] += 1

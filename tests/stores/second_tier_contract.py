@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
 from stores.samples import sample, variant
 
 from gateway.ports import SecondTier
@@ -133,3 +134,40 @@ class SecondTierContract:
         await tier.drop(GROUP, 1001.0, None)
         await tier.save(sample(KEY, body=b"new", groups=GROUP, began=1001.0))
         assert [found.body for found in await tier.load(KEY)] == [b"new"]
+
+    @pytest.mark.parametrize("hard", [False, True], ids=["soft", "hard"])
+    @pytest.mark.parametrize(
+        "selection", [("everything",), ("prefix", "api", "/v1"), ("route", "api", "", "", "/v1/{x}")], ids="-".join
+    )
+    async def test_a_purge_takes_what_its_selection_does_and_began_before(
+        self, tier: SecondTier, selection: tuple[str, ...], hard: bool
+    ) -> None:
+        for key, began in (("api\n\n/v1/a", 1000.0), ("api\n\n/v1/b", 1001.0)):
+            await tier.save(sample(key, began=began))
+        await tier.purge(selection, 1001.0, hard=hard)
+        assert [stored.purged for stored in await tier.load("api\n\n/v1/a")] == ([] if hard else [1001.0])
+        assert [stored.is_purged for stored in await tier.load("api\n\n/v1/b")] == [False]
+
+    async def test_a_purge_leaves_what_its_selection_does(self, tier: SecondTier) -> None:
+        await tier.save(sample("api\n\n/v2"))
+        await tier.purge(("prefix", "api", "/v1"), 2000.0, hard=True)
+        assert [stored.is_purged for stored in await tier.load("api\n\n/v2")] == [False]
+
+    async def test_what_began_before_a_purge_is_purged_though_saved_after_it(self, tier: SecondTier) -> None:
+        await tier.purge(("everything",), 1001.0, hard=True)
+        await tier.save(sample(KEY))
+        assert await tier.load(KEY) == ()
+
+    async def test_a_soft_purge_does_not_bring_back_what_a_hard_one_removed(self, tier: SecondTier) -> None:
+        await tier.save(sample("api\n\n/v1"))
+        await tier.purge(("prefix", "api", "/v1"), 1001.0, hard=True)
+        for at in range(100):
+            await tier.purge(("prefix", "api", f"/{at}"), 1002.0 + at, hard=False)
+        await tier.purge(("everything",), 2000.0, hard=False)
+        assert await tier.load("api\n\n/v1") == ()
+
+    async def test_purges_at_once_all_hold(self, tier: SecondTier) -> None:
+        for number in range(20):
+            await tier.save(sample(f"api\n\n/{number}/x"))
+        await asyncio.gather(*(tier.purge(("prefix", "api", f"/{n}/"), 2000.0, hard=True) for n in range(20)))
+        assert not any([await tier.load(f"api\n\n/{number}/x") for number in range(20)])

@@ -11,6 +11,8 @@ from gateway.cache import Cache, Fetching
 from gateway.rfc9111.stored import StoredResponse
 from gateway.stores.memory import MemoryTier
 
+pytestmark = pytest.mark.slow
+
 # `it` is a fetch in the group "known", whose response names "late" as well; all other fetches are elsewhere.
 RACES = {
     "known-marked-before-it-began": ("mark known, begin it, store, end it", "fresh"),

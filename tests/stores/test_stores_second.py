@@ -135,3 +135,17 @@ async def test_whatever_the_backend_raises_is_one_error(failure: Exception) -> N
             await call
     backend.failure = None
     assert len(await tier.load(KEY)) == 1
+
+
+async def test_behind_unreadable_purges_nothing_is_found_until_the_next_one() -> None:
+    backend = Recorder()
+    tier = AiocacheTier(backend, expire_after=30)
+    await tier.purge(("everything",), 900.0, hard=False)
+    await tier.save(sample(KEY, began=1000.0))
+    backend.spoil("purges", b"?")
+    assert await tier.load(KEY) == ()
+    await tier.purge(("prefix", "api", "/v9"), 1001.0, hard=False)
+    assert await tier.load(KEY) == ()
+    await tier.save(sample(KEY, began=1001.0))
+    assert [stored.began for stored in await tier.load(KEY)] == [1001.0]
+    assert backend.ttls["purges"] == 60
