@@ -10,6 +10,7 @@ from gateway.answers.head import field_line, field_lines
 from gateway.answers.limits import token_lines
 from gateway.answers.narrowing import narrowed
 from gateway.answers.problem import problem_body, problem_fields
+from gateway.answers.server_timing import timing_line, timings_line
 from gateway.answers.splice import accepts_gzip, join, join_gzip
 from gateway.errors import Problem
 from gateway.idempotency import Replay
@@ -91,7 +92,17 @@ class Answering:
         pages = _for_pages(op)
         if charge is not None and charge.operation is not None:
             tokens += _receipt_line(charge.operation)
-        return b"%b%bX-Request-Id: %b\r\n%b%b" % (handled, _VIA, op.request_id.encode("ascii"), tokens, pages)
+        request_id, timing = op.request_id.encode("ascii"), self._timing(op)
+        return b"%b%bX-Request-Id: %b\r\n%b%b%b" % (handled, _VIA, request_id, tokens, pages, timing)
+
+    def _timing(self, op: Operation) -> bytes:
+        """On the answers of routes; where none matched there is nothing to tell."""
+        if not op.route:
+            return b""
+        total, exchange = self._clock.steady() - op.started, op.exchange
+        if exchange is None:
+            return timing_line(op.outcome(), int(total * 100_000))
+        return timings_line(op.outcome(), total, exchange.seconds, op.waited)
 
     def _date(self) -> bytes:
         return field_line("Date", format_date(self._clock.wall()))

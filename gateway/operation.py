@@ -10,6 +10,7 @@ from gateway.admission.pricing import charges, delivers
 from gateway.admission.provision import Intent
 from gateway.answers.cache_status import CacheStatus
 from gateway.collapse import Rank
+from gateway.exchange import Exchange
 from gateway.idempotency import Claim
 from gateway.messages import Request
 from gateway.meter import Reservation
@@ -23,7 +24,8 @@ class Operation:
 
     `route` is the route's name, empty where none matched. `demanded`: the request's own directives forced its fetch.
     `alone`: it waited for a fetch whose answer it could not share and waits for no other. `claim` is what its
-    Idempotency-Key holds.
+    Idempotency-Key holds. `refusal` is the reason's name where it ends with a problem of the gateway's own, `exchange`
+    the last one that it waited for, and `waited` the seconds that it did so for a fetch that another had begun.
     """
 
     request: Request
@@ -43,6 +45,9 @@ class Operation:
     stale: bool = False
     detail: str | None = None
     tokens: int = 0
+    refusal: str | None = None
+    exchange: Exchange | None = None
+    waited: float = 0.0
 
     @property
     def forced(self) -> bool:

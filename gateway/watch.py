@@ -3,12 +3,15 @@
 import logging
 import re
 import secrets
+from collections.abc import Iterator, Mapping
 from itertools import count
 
 import structlog
 
 from gateway.admission.pricing import delivers
+from gateway.admission.trace import trace_id
 from gateway.errors import Problem
+from gateway.logs.sampling import Sampling
 from gateway.messages import Fields
 from gateway.metrics import CacheLabel, Metrics
 from gateway.operation import Operation
@@ -41,11 +44,15 @@ class Watch:
         self._metrics = metrics
         self._clock = clock
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger("gateway.access").bind()
-        self._hits_logged = self._log.is_enabled_for(logging.DEBUG)
+        self._sampling = Sampling[CacheLabel]({})
         self._prefix = secrets.token_hex(6)
         self._numbers = count(1)
         self._named: set[tuple[str, str]] = set()
         self._withheld: dict[str, set[str]] = {}
+
+    def configure(self, shares: Mapping[CacheLabel, int]) -> None:
+        """Log one in so many of the requests that were answered without a fault: `log.sample`, 0 for none."""
+        self._sampling = Sampling(shares)
 
     def request_id(self, fields: Fields) -> str:
         """The client's X-Request-Id where it is printable and short, else one of our own."""
@@ -63,31 +70,21 @@ class Watch:
             self._metrics.collapsed(op.route)
         if op.forced and cache != "pass":
             self._metrics.refresh(op.route, "foreground", _refresh_outcome(op, status))
-        if cache != "hit" or self._hits_logged:
-            self._log_answer(op, status, cache, seconds)
-
-    def _log_answer(self, op: Operation, status: int, cache: CacheLabel, seconds: float) -> None:
-        self._log.log(
-            logging.DEBUG if cache == "hit" else logging.INFO,
-            "request",
-            request_id=op.request_id,
-            route=op.route,
-            account=op.prepared.account.id if op.prepared and op.prepared.account else None,
-            method=op.request.method,
-            status=status,
-            cache=cache,
-            fwd=op.fwd,
-            detail=op.detail,
-            tokens=op.tokens,
-            ms=round(seconds * 1000, 2),
-        )
+        weight = 1 if status >= 400 or op.refusal is not None else self._sampling.weight(cache)
+        if weight == 1:
+            self._log.info("request", **_line(op, status, cache, seconds))
+        elif weight:
+            self._log.info("request", **_line(op, status, cache, seconds), sampled=weight)
+        elif self._log.is_enabled_for(logging.DEBUG):
+            self._log.debug("request", **_line(op, status, cache, seconds))
 
     def failed(self, op: Operation, error: Exception) -> None:
-        """The operation met a bug of ours; the log gets the traceback, which holds no values."""
+        """The operation met a bug of ours; the log gets where."""
         self._log.error("request failed", request_id=op.request_id, route=op.route, exc_info=error)
 
     def refused(self, op: Operation, problem: Problem) -> None:
         """The operation ends with a problem of the gateway's own."""
+        op.refusal = problem.reason.name
         self._metrics.refusal(op.route, problem.reason)
 
     def refreshed(self, route: str, kind: str, *, delivered: bool) -> None:
@@ -109,6 +106,46 @@ class Watch:
         if fresh:
             told.update(fresh)
             self._log.info("request fields not forwarded", route=route, fields=fresh, setting="forward")
+
+
+def _line(op: Operation, status: int, cache: CacheLabel, seconds: float) -> dict[str, object]:
+    """What the request's line says: nothing that its client wrote but its X-Request-Id and its trace's id.
+
+    Nor whence it came: an address is somebody's, and the account tells all that operations need.
+    """
+    account = op.prepared.account if op.prepared is not None else None
+    line: dict[str, object] = {
+        "request_id": op.request_id,
+        "route": op.route,
+        "account": account.id if account is not None else None,
+        "method": op.request.method,
+        "status": status,
+        "cache": cache,
+        "fwd": op.fwd,
+        "detail": op.detail,
+        "tokens": op.tokens,
+        "ms": _milliseconds(seconds),
+    }
+    line.update((name, value) for name, value in _sometimes(op) if value is not None)
+    return line
+
+
+def _sometimes(op: Operation) -> Iterator[tuple[str, object]]:
+    """What not every line has."""
+    yield "trace_id", trace_id(op.request.fields)
+    yield "refusal", op.refusal
+    if op.prepared is not None and op.prepared.account is not None:
+        yield "organization", op.prepared.account.organization
+    if op.prepared is not None and op.exchange is not None:
+        yield "upstream", op.prepared.route.upstream
+        yield "upstream_head_ms", _milliseconds(op.exchange.head)
+        yield "upstream_ms", _milliseconds(op.exchange.seconds)
+    if op.collapsed or op.waited:
+        yield "waited_ms", _milliseconds(op.waited)
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 2)
 
 
 def _refresh_outcome(op: Operation, status: int) -> str:

@@ -17,6 +17,7 @@ from gateway.admission.prepare import Preparer
 from gateway.answering import Answering
 from gateway.answers.splice import cut
 from gateway.errors import Problem, Reason
+from gateway.exchange import Exchange
 from gateway.messages import Stream
 from gateway.operation import Operation
 from gateway.rfc9111.reuse import Fwd
@@ -111,3 +112,52 @@ def test_a_problem(answering: Answering, accept: str | None, kind: str) -> None:
         "throttled",
         "id-1",
     )
+
+
+TIMING = "Server-Timing"
+
+
+@pytest.mark.parametrize(
+    ("found", "shown"),
+    [
+        ({"ttl": 5}, "cache;desc=hit, total;dur=250.00"),
+        ({"fwd": Fwd.uri_miss}, "cache;desc=miss, total;dur=250.00"),
+        ({"fwd": Fwd.uri_miss, "took": 0.2}, "cache;desc=miss, upstream;dur=200.00, total;dur=250.00"),
+        (
+            {"fwd": Fwd.uri_miss, "took": 0.2, "collapsed": True, "waited": 0.1},
+            "cache;desc=collapsed, upstream;dur=200.00, waited;dur=100.00, total;dur=250.00",
+        ),
+    ],
+    ids=["hit", "no exchange", "its own fetch", "another's fetch"],
+)
+def test_what_it_tells_of_its_time(found: dict[str, Any], shown: str) -> None:
+    clock = FakeClock()
+    took = found.pop("took", None)
+    op = timed(clock, **found)
+    if took is not None:
+        op.exchange = Exchange(clock.steady())
+        op.exchange.ended(clock.steady() + took)
+    clock.advance(0.25)
+    assert head_of(Answering(clock).stored(op, sample(), 0.0, None)).getall(TIMING) == [shown]
+
+
+def timed(clock: FakeClock, **found: Any) -> Operation:
+    op = operation(**found)
+    op.started, op.route = clock.steady(), "product"
+    return op
+
+
+def test_what_the_upstream_tells_of_its_time_stands_before() -> None:
+    clock = FakeClock()
+    stored = sample(head=b"Server-Timing: db;dur=5\r\n")
+    head = stored.head
+    told = head_of(Answering(clock).stored(timed(clock, ttl=5), stored, 0.0, None)).getall(TIMING)
+    assert told == ["db;dur=5", "cache;desc=hit, total;dur=0.00"]
+    assert stored.head is head
+
+
+def test_a_refusal_on_a_route_tells_its_time_and_what_has_no_route_none() -> None:
+    clock = FakeClock()
+    refused = timed(clock)
+    assert TIMING in head_of(Answering(clock).problem(refused, Problem(Reason.throttled), None))
+    assert TIMING not in head_of(Answering(clock).problem(operation(), Problem(Reason.no_route), None))

@@ -12,7 +12,8 @@ from support.in_process import no_gauges
 
 from gateway.admission.prepare import Preparer
 from gateway.errors import Problem, Reason
-from gateway.metrics import Metrics
+from gateway.exchange import Exchange
+from gateway.metrics import CacheLabel, Metrics
 from gateway.operation import Operation
 from gateway.rfc9111.reuse import Fwd
 from gateway.watch import Watch
@@ -24,8 +25,10 @@ class Seen:
         self.metrics = Metrics(no_gauges(), "0")
         self.watch = Watch(self.metrics, self.clock)
 
-    def operation(self, target: str = "/v1/products/1", **found: Any) -> Operation:
-        request = make_request(target)
+    def operation(
+        self, target: str = "/v1/products/1", fields: dict[str, str] | None = None, **found: Any
+    ) -> Operation:
+        request = make_request(target, fields=fields)
         prepared = Preparer(make_snapshot(seed_route())).prepare(request)
         return Operation(request, "id-1", self.clock.steady(), prepared, "product", **found)
 
@@ -59,6 +62,113 @@ def test_an_answer_is_counted_and_logged_without_secrets() -> None:
     assert KEY not in repr(line)
     assert seen.shows('gateway_requests_total{cache="collapsed",code="200",route="product"} 1.0')
     assert seen.shows('gateway_collapsed_requests_total{route="product"} 1.0')
+
+
+PLAIN = ["request_id", "route", "account", "method", "status", "cache", "fwd", "detail", "tokens", "ms"]
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def lines(seen: Seen, op: Operation, status: int = 200) -> list[dict[str, Any]]:
+    with capture_logs() as logged:
+        seen.watch.answered(op, status)
+    return [dict(line) for line in logged]
+
+
+def test_a_hits_line() -> None:
+    seen = Seen()
+    (line,) = lines(seen, seen.operation(ttl=5))
+    assert list(line) == [*PLAIN, "organization", "event", "log_level"]
+    assert (line["event"], line["log_level"], line["cache"], line["fwd"]) == ("request", "info", "hit", None)
+
+
+def test_what_waited_says_for_what_and_how_long() -> None:
+    seen = Seen()
+    op = seen.operation(fwd=Fwd.uri_miss, fwd_status=200, collapsed=True, waited=0.2)
+    op.exchange = Exchange(seen.clock.steady())
+    seen.clock.advance(0.1)
+    op.exchange.answered(seen.clock.steady())
+    seen.clock.advance(0.15)
+    op.exchange.ended(seen.clock.steady())
+    (line,) = lines(seen, op)
+    told = {name: value for name, value in line.items() if name not in (*PLAIN, "event", "log_level", "organization")}
+    assert told == {"upstream": "api", "upstream_head_ms": 100.0, "upstream_ms": 250.0, "waited_ms": 200.0}
+    assert line["ms"] == 250.0
+
+
+def test_an_upstream_that_gave_no_answer_has_no_head() -> None:
+    seen = Seen()
+    op = seen.operation(fwd=Fwd.uri_miss)
+    op.exchange = Exchange(seen.clock.steady())
+    seen.clock.advance(3.0)
+    op.exchange.ended(seen.clock.steady())
+    (line,) = lines(seen, op, 504)
+    assert ("upstream_head_ms" in line, line["upstream_ms"]) == (False, 3000.0)
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "told"),
+    [(f"00-{TRACE}-00f067aa0ba902b7-01", TRACE), (f"00-{TRACE}-00f067aa0ba902b7-01-{KEY}", None), (KEY, None)],
+)
+def test_a_valid_trace_is_named(traceparent: str, told: str | None) -> None:
+    seen = Seen()
+    (line,) = lines(seen, seen.operation(fields={"traceparent": traceparent}, ttl=5))
+    assert line.get("trace_id") == told
+    assert KEY not in repr(line)
+
+
+def test_a_refusals_line_says_why() -> None:
+    seen = Seen()
+    op = seen.operation()
+    seen.watch.refused(op, Problem(Reason.throttled, f"Too fast, {KEY}."))
+    (line,) = lines(seen, op, 429)
+    assert (line["refusal"], line["status"], "upstream" in line) == ("throttled", 429, False)
+    assert KEY not in repr(line)
+
+
+def test_nothing_that_a_client_wrote_is_told() -> None:
+    seen = Seen()
+    told = {"X-Forwarded-For": "192.0.2.7", "User-Agent": "agent-7", "Cookie": "a=cookie-7"}
+    op = seen.operation("/v1/products/secret-7?q=query-7", fields=told, fwd=Fwd.uri_miss)
+    op.request.peer = "192.0.2.8"
+    (line,) = lines(seen, op)
+    assert not [text for text in ("192.0.2", "agent-7", "cookie-7", "secret-7", "query-7") if text in repr(line)]
+
+
+@pytest.mark.parametrize(
+    ("shares", "logged"),
+    [
+        ({}, [("info", None)] * 4),
+        ({"hit": 1}, [("info", None)] * 4),
+        ({"miss": 0}, [("info", None)] * 4),
+        ({"hit": 0}, []),
+        ({"hit": 10**9}, []),
+    ],
+    ids=["nothing said", "all", "of others", "none", "few"],
+)
+def test_the_share_of_hits_that_is_logged(shares: dict[CacheLabel, int], logged: list[tuple[str, int | None]]) -> None:
+    seen = Seen()
+    seen.watch.configure(shares)
+    found = [line for _ in range(4) for line in lines(seen, seen.operation(ttl=5))]
+    # structlog as it is found keeps everything: what is left out is there for those who debug.
+    assert [(line["log_level"], line.get("sampled")) for line in found if line["log_level"] != "debug"] == logged
+    assert len(found) == 4
+
+
+def test_a_line_that_stands_for_many_says_for_how_many() -> None:
+    seen = Seen()
+    seen.watch.configure({"hit": 2})
+    found = [line for _ in range(100) for line in lines(seen, seen.operation(ttl=5))]
+    sampled = [line for line in found if line["log_level"] == "info"]
+    assert {line["sampled"] for line in sampled} == {2}
+    assert 100 / 3 <= len(sampled) < 100
+
+
+@pytest.mark.parametrize(("refusal", "status"), [(None, 404), (None, 500), ("throttled", 429), ("own", 204)])
+def test_faults_and_refusals_are_always_logged(refusal: str | None, status: int) -> None:
+    seen = Seen()
+    seen.watch.configure({"hit": 0, "pass": 0})
+    (line,) = lines(seen, seen.operation(ttl=5, refusal=refusal), status)
+    assert (line["log_level"], "sampled" in line) == ("info", False)
 
 
 @pytest.mark.parametrize(
