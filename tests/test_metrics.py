@@ -1,40 +1,25 @@
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.registry import Collector
+from support.families import FAMILIES
 
 from gateway.errors import Reason
-from gateway.metrics import BUCKETS, PERCENTS, Gauges, Metrics
+from gateway.gauges import PERCENTS, Gauges
+from gateway.metrics import BUCKETS, Metrics
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
-LABELS = {
-    "gateway_requests_total": {"route", "code", "cache"},
-    "gateway_request_duration_seconds": {"route", "cache"},
-    "gateway_upstream_requests_total": {"upstream", "code"},
-    "gateway_upstream_duration_seconds": {"upstream"},
-    "gateway_upstream_retries_total": {"upstream"},
-    "gateway_collapsed_requests_total": {"route"},
-    "gateway_fetches_in_flight": set[str](),
-    "gateway_not_stored_total": {"route", "reason"},
-    "gateway_stored_responses": set[str](),
-    "gateway_stored_bytes": set[str](),
-    "gateway_evictions_total": set[str](),
-    "gateway_refreshes_total": {"route", "kind", "outcome"},
-    "gateway_tokens_charged_total": {"route", "reason"},
-    "gateway_tokens_released_total": {"route"},
-    "gateway_refusals_total": {"route", "reason"},
-    "gateway_accounts_above": {"percent"},
-    "gateway_ledger_drift_tokens": set[str](),
-    "gateway_ledger_bytes": set[str](),
-    "gateway_store_up": set[str](),
-    "gateway_config_last_reload_successful": set[str](),
-    "gateway_config_last_reload_success_timestamp_seconds": set[str](),
-    "gateway_build_info": {"version", "python"},
-}
+
+async def unspent(percents: Sequence[int]) -> dict[int, int]:
+    return {percent: 100 - percent for percent in percents}
 
 
 def gauges(**read: Callable[[], int]) -> Gauges:
@@ -45,12 +30,14 @@ def gauges(**read: Callable[[], int]) -> Gauges:
         fetches_in_flight=lambda: 2,
         tokens_charged=lambda: {("product", "lookup"): 12},
         tokens_released=lambda: {"product": 6},
-        accounts_above=lambda percent: 100 - percent,
+        accounts_above=unspent,
         ledger_drift=lambda: 0,
         ledger_bytes=lambda: 65536,
         store_up=lambda: True,
         config_reload_ok=lambda: False,
         config_reload_time=lambda: 1_767_225_600.0,
+        upstreams_up=lambda: {"retailer": True, "elsewhere": False},
+        log_lines_dropped=lambda: 9,
     )
 
 
@@ -60,7 +47,7 @@ def metrics() -> Metrics:
 
 
 def scraped(metrics: Metrics) -> Samples:
-    _, content = metrics.exposition(None)
+    _, content = asyncio.run(metrics.scrape(None))
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in parse_text(content.decode())
@@ -76,6 +63,7 @@ def touch_all(metrics: Metrics) -> None:
     metrics.request("product", 200, "hit", 0.0004)
     metrics.upstream("retailer", "200", 0.3)
     metrics.retry("retailer")
+    metrics.loop_delay(0.02)
     metrics.collapsed("product")
     metrics.not_stored("product", "no_store")
     metrics.refresh("product", "force", "delivered")
@@ -89,21 +77,21 @@ def test_every_family_has_its_name_and_labels(metrics: Metrics) -> None:
         if name.startswith("gateway_"):
             base = name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
             found.setdefault(base, set()).update({label for label, _ in labels} - {"le"})
-    assert found == LABELS
+    assert found == FAMILIES
 
 
 def test_types_are_declared_before_anything_happened(metrics: Metrics) -> None:
     _, content = metrics.exposition(None)
     types = dict(line.split()[2:4] for line in content.decode().splitlines() if line.startswith("# TYPE gateway_"))
-    assert set(types) == set(LABELS)
+    assert set(types) == set(FAMILIES)
     for name, kind in types.items():
         assert (kind == "counter") == name.endswith("_total"), name
-        assert (kind == "histogram") == name.endswith("_duration_seconds"), name
+        assert (kind == "histogram") == name.endswith(("_duration_seconds", "_delay_seconds")), name
 
 
 def test_unlabelled_ones_have_a_value_from_the_first_scrape(metrics: Metrics) -> None:
-    names = {name for name, labels in scraped(metrics) if not labels}
-    assert {name for name, labels in LABELS.items() if not labels} <= names
+    names = {name.removesuffix("_count") for name, labels in scraped(metrics) if not labels}
+    assert {name for name, labels in FAMILIES.items() if not labels} <= names
 
 
 @pytest.mark.parametrize(
@@ -114,6 +102,8 @@ def test_unlabelled_ones_have_a_value_from_the_first_scrape(metrics: Metrics) ->
         ("gateway_upstream_requests_total", {"upstream": "retailer", "code": "200"}, 2),
         ("gateway_upstream_duration_seconds_sum", {"upstream": "retailer"}, 0.6),
         ("gateway_upstream_retries_total", {"upstream": "retailer"}, 2),
+        ("gateway_loop_delay_seconds_count", {}, 2),
+        ("gateway_loop_delay_seconds_sum", {}, 0.04),
         ("gateway_collapsed_requests_total", {"route": "product"}, 2),
         ("gateway_not_stored_total", {"route": "product", "reason": "no_store"}, 2),
         ("gateway_refreshes_total", {"route": "product", "kind": "force", "outcome": "delivered"}, 2),
@@ -124,6 +114,9 @@ def test_unlabelled_ones_have_a_value_from_the_first_scrape(metrics: Metrics) ->
         ("gateway_stored_responses", {}, 3),
         ("gateway_stored_bytes", {}, 4096),
         ("gateway_evictions_total", {}, 7),
+        ("gateway_log_lines_dropped_total", {}, 9),
+        ("gateway_upstream_up", {"upstream": "retailer"}, 1),
+        ("gateway_upstream_up", {"upstream": "elsewhere"}, 0),
         ("gateway_accounts_above", {"percent": "80"}, 20),
         ("gateway_accounts_above", {"percent": "95"}, 5),
         ("gateway_accounts_above", {"percent": "100"}, 0),
@@ -175,6 +168,7 @@ CALLS: list[Callable[[Metrics, int], None]] = [
 ]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(CALLS), st.integers(0, 100)), max_size=12))
 def test_nothing_counted_ever_decreases(calls: list[tuple[Callable[[Metrics, int], None], int]]) -> None:
     metrics = Metrics(gauges(), "0.1.0")
@@ -224,7 +218,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 )
 def test_the_format_follows_accept(metrics: Metrics, accept: str | None, content_type: str) -> None:
     touch_all(metrics)
-    told, content = metrics.exposition(accept)
+    told, content = asyncio.run(metrics.scrape(accept))
     assert told.startswith(content_type)
     parse = parse_openmetrics if content_type == OPENMETRICS else parse_text
     families = {family.name: family for family in parse(content.decode())}
@@ -232,3 +226,47 @@ def test_the_format_follows_accept(metrics: Metrics, accept: str | None, content
     assert {sample.labels["percent"] for sample in families["gateway_accounts_above"].samples} == set(
         map(str, PERCENTS)
     )
+
+
+@pytest.mark.parametrize("accept", [None, "application/openmetrics-text"], ids=["text", "openmetrics"])
+def test_many_series_are_told_as_if_at_once(metrics: Metrics, accept: str | None) -> None:
+    for number in range(500):
+        metrics.request(f"route-{number}", 200, "hit", 0.01)
+    _, content = asyncio.run(metrics.scrape(accept))
+    encode, _ = choose_encoder(accept or "")
+    assert sorted(_own(content)) == sorted(_own(encode(_AtOnce(metrics))))
+    assert (accept is None) != content.endswith(b"# EOF\n")
+    assert content.count(b"# EOF") == (accept is not None)
+
+
+def test_others_get_their_turn_while_many_series_are_told(metrics: Metrics) -> None:
+    async def turns() -> int:
+        taken, scrape = 0, asyncio.create_task(metrics.scrape(None))
+        while not scrape.done():
+            await asyncio.sleep(0)
+            taken += 1
+        return taken
+
+    few = asyncio.run(turns())
+    for number in range(500):
+        metrics.request(f"route-{number}", 200, "hit", 0.01)
+    assert asyncio.run(turns()) >= few + 50
+
+
+class _AtOnce(Collector):
+    """The families whole, as the library would have them."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> list[Metric]:
+        whole: dict[str, Metric] = {}
+        for family in self._metrics.collect():
+            known = whole.setdefault(family.name, family)
+            if known is not family:
+                known.samples += family.samples
+        return list(whole.values())
+
+
+def _own(content: bytes) -> list[bytes]:
+    return [line for line in content.splitlines() if b"gateway_" in line]

@@ -3,10 +3,10 @@
 One and the same code applies a record live, at replay and into the book; undoing it is applying it minus once.
 """
 
-from dataclasses import dataclass
 from typing import assert_never
 
 from gateway.admission.snapshot import Plan
+from gateway.ledger.balance import Balance as Balance
 from gateway.ledger.periods import Period, carries_over, uncarried
 from gateway.ledger.records import (
     BEFORE_ANY,
@@ -26,54 +26,41 @@ from gateway.ledger.records import (
     Spend,
     Term,
 )
-
-
-@dataclass(slots=True)
-class Balance:
-    """Tokens of one holder since its first grant; granted = balance + charged + reserved + lapsed, always.
-
-    Tokens of an unlimited plan are granted as they are spent and never stand in `balance`.
-    """
-
-    granted: int = 0
-    charged: int = 0
-    reserved: int = 0
-    lapsed: int = 0
-    balance: int = 0
-    term: Term = BEFORE_ANY
-
-    @property
-    def remaining(self) -> int:
-        """What the holder has left when everything reserved is given back: granted - lapsed - charged."""
-        return self.balance + self.reserved
-
-    @property
-    def drift(self) -> int:
-        """Tokens that the columns cannot account for, and those overspent; 0 in a sound ledger."""
-        sum_ = self.balance + self.charged + self.reserved + self.lapsed
-        return abs(self.granted - sum_) + max(0, -self.balance) + max(0, -self.reserved)
-
+from gateway.ledger.totals import Sums as Sums
+from gateway.ledger.totals import Totals
 
 MOST_UNSEEN = 366 * 24
 """Periods that a plan with carry-over grants for at once: a year of hours; no clock that is set wrong grants more."""
 
-Sums = tuple[int, int, int, int, int]
-"""granted, charged, reserved, lapsed and balance over all holders."""
-
 
 class Accounts:
-    """All balances by holder, and the reservations still open by their operation's id."""
+    """All balances by holder, and the reservations still open by their operation's id.
 
-    __slots__ = ("balances", "last_id", "open")
+    `balances` is only read; what changes one asks for it by `balance`.
+    """
+
+    __slots__ = ("_totals", "balances", "last_id", "open")
 
     def __init__(self) -> None:
+        self._totals = Totals()
         self.balances: dict[str, Balance] = {}
         self.open: dict[int, Reserve] = {}
         self.last_id = 0
 
     def balance(self, holder: str) -> Balance:
         """The holder's balance, an empty one at first; it stays the same object for good."""
-        return self.balances.get(holder) or self.balances.setdefault(holder, Balance())
+        balance = self.balances.get(holder)
+        if balance is None:
+            balance = Balance()
+            self.put(holder, balance)
+        elif balance.counted:
+            self._totals.opened(balance)
+        return balance
+
+    def put(self, holder: str, balance: Balance) -> None:
+        """Takes in the balance of a holder that has none here."""
+        self.balances[holder] = balance
+        self._totals.opened(balance)
 
     def apply(self, record: Record, times: int = 1) -> None:
         """What `times` such records do; below zero it undoes them, of several the newest first.
@@ -109,24 +96,12 @@ class Accounts:
 
     def drift(self) -> int:
         """Tokens that the balances and open reservations cannot account for."""
-        reserved = drift = 0
-        for b in self.balances.values():
-            reserved += b.reserved
-            # All but none drifts, and the scrape that asks holds up every request.
-            if b.granted != b.balance + b.charged + b.reserved + b.lapsed or b.balance < 0 or b.reserved < 0:
-                drift += b.drift
-        return drift + abs(reserved - sum([reserve.tokens for reserve in self.open.values()]))
+        reserved = self.sums()[2]
+        return self._totals.drift() + abs(reserved - sum([reserve.tokens for reserve in self.open.values()]))
 
     def sums(self) -> Sums:
         """All balances' columns summed up."""
-        granted = charged = reserved = lapsed = balance = 0
-        for b in self.balances.values():
-            granted += b.granted
-            charged += b.charged
-            reserved += b.reserved
-            lapsed += b.lapsed
-            balance += b.balance
-        return granted, charged, reserved, lapsed, balance
+        return self._totals.sums()
 
     def _grant(self, record: Grant | Correction | Lapse | Renamed, times: int) -> None:
         balance = self.balance(record.holder)

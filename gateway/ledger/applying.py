@@ -102,7 +102,7 @@ def _loaded(db: sqlite3.Connection, entries: Iterable[Entry]) -> Accounts:
         some = holders[begin : begin + _AT_ONCE]
         [(text,)] = db.execute(_LOADED.format(", ".join("?" * len(some))), some)
         for holder, granted, charged, reserved, lapsed, balance, period, given in orjson.loads(text):
-            accounts.balances[holder] = Balance(granted, charged, reserved, lapsed, balance, Term(period, given))
+            accounts.put(holder, Balance(granted, charged, reserved, lapsed, balance, Term(period, given)))
     return accounts
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from itertools import islice
 
-from gateway.ledger import sealing
+from gateway.ledger import outage, sealing
 from gateway.ledger.accounts import Sums
 from gateway.ledger.applying import Group
 from gateway.ledger.doubt import Doubt
@@ -41,7 +41,7 @@ class Book:
         self._tables = tables
         self._journal = journal
         self._clock = clock
-        self._keep = keep
+        self.keep = keep
         self._doubt = Doubt()
         self._applied = self._target = tables.applied
         self._sealed = tables.sealed
@@ -146,14 +146,24 @@ class Book:
             try:
                 self._advance()
                 self._free()
-            except (sqlite3.Error, OSError, LedgerCorrupt, OverflowError):
-                self._failing = True
+            except (sqlite3.Error, OSError, LedgerCorrupt, OverflowError) as error:
+                self._fail(error)
                 if self._closing.wait(pause):
                     return
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
-                self._failing = False
+                self._recover()
                 return
+
+    def _fail(self, error: Exception) -> None:
+        if not self._failing:
+            self._failing = True
+            outage.begun("book", error)
+
+    def _recover(self) -> None:
+        if self._failing:
+            self._failing = False
+            outage.over("book")
 
     def _advance(self) -> None:
         """Applies the groups there are, then takes a step of tidying up, until that has nothing to do.
@@ -174,7 +184,7 @@ class Book:
             raise LedgerCorrupt(f"{self._journal.folder}: group {self._applied + 1} is not there any more")
         self._tables.apply(groups)
         self._applied = groups[-1][0]
-        self._failing = False
+        self._recover()
 
     def _tidy(self) -> bool:
         """When a minute is over, seals, forgets and prunes, by a bounded step of it; False when nothing is due."""
@@ -187,7 +197,7 @@ class Book:
         more = (
             self._tables.seal(wall)
             or self._tables.forget(now, boot, uptime)
-            or self._tables.prune(now - self._keep, wall)
+            or self._tables.prune(now - self.keep, wall)
         )
         if not more:
             self._sealed = minute

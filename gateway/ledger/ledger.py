@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gateway.errors import BadStart, Problem, Reason
-from gateway.ledger import recovery
+from gateway.ledger import outage, recovery
 from gateway.ledger.accounts import Accounts
 from gateway.ledger.book import Book
 from gateway.ledger.encoding import encode
@@ -19,6 +19,7 @@ from gateway.ledger.journal import SEGMENT, Journal, folder_size
 from gateway.ledger.reading import Query, Reader
 from gateway.ledger.records import Forced, LedgerCorrupt, Record
 from gateway.ledger.tables import Durability, Tables
+from gateway.ledger.totals import Sums
 from gateway.ports import Clock
 
 T = TypeVar("T")
@@ -76,6 +77,7 @@ class Ledger:
         self._last_id = accounts.last_id
         self._writing = True
         self._closed = False
+        self._sums: tuple[int, Sums] | None = None
 
     @classmethod
     def open(
@@ -110,6 +112,10 @@ class Ledger:
     def healthy(self) -> bool:
         """Whether the latest group was written, and the book's latest transaction."""
         return self._writing and self._book.healthy
+
+    def keep(self, seconds: float) -> None:
+        """Keep the book's records that long from now on."""
+        self._book.keep = seconds
 
     def listen(self, listener: Listener) -> None:
         """Has `listener` called with every record, and how often it stands in its group, once it is durable."""
@@ -161,15 +167,22 @@ class Ledger:
         self._reads += 1
         try:
             async with asyncio.timeout(_PATIENCE):
-                await self.committed()
-                await asyncio.wrap_future(self._book.reached(self._journal.sequence))
-                if self._closed:
-                    raise _unavailable()
+                await self.booked()
                 return await self._reader.read(query, _PATIENCE)
         except (TimeoutError, sqlite3.Error) as error:
             raise _unavailable() from error
         finally:
             self._reads -= 1
+
+    async def booked(self) -> None:
+        """Returns once the book holds everything posted before this call, however long that takes.
+
+        Raises Problem(ledger_unavailable) where it cannot be written, and once closed.
+        """
+        await self.committed()
+        await asyncio.wrap_future(self._book.reached(self._journal.sequence))
+        if self._closed:
+            raise _unavailable()
 
     async def close(self) -> None:
         """Writes what is posted, brings the book up to date if that is possible at once, and lets the folder go."""
@@ -188,15 +201,21 @@ class Ledger:
     def drift(self) -> int:
         """Tokens that memory cannot account for, or that book and memory differ by while nothing is under way.
 
-        Reads every balance; 0 in a sound ledger. A book that cannot be read differs by nothing: `healthy` tells of it.
+        0 in a sound ledger. A book that cannot be read differs by nothing: `healthy` tells of it.
         """
         drift = self.accounts.drift()
         idle = not self._group.counts and self._syncing is None
         if idle and self._book.applied == self._journal.sequence:
             with suppress(sqlite3.Error):
-                booked = self._book.sums()
-                drift += sum(abs(a - b) for a, b in zip(booked, self.accounts.sums(), strict=True))
+                drift += sum(abs(a - b) for a, b in zip(self._booked(), self.accounts.sums(), strict=True))
         return drift
+
+    def _booked(self) -> Sums:
+        """The book's sums, read once for what is in it: they take a while."""
+        applied = self._book.applied
+        if self._sums is None or self._sums[0] != applied:
+            self._sums = applied, self._book.sums()
+        return self._sums[1]
 
     def size(self) -> int:
         """Bytes on disk, journal and book."""
@@ -209,8 +228,8 @@ class Ledger:
         group, self._group = self._group, _Group()
         try:
             sequence = self._journal.append(encode(group.counts.items()))
-        except (OSError, TypeError):  # TypeError: an integer that JSON cannot hold must not be charged for nothing
-            self._fail(group)
+        except (OSError, TypeError) as error:  # TypeError: what JSON cannot hold must not be charged for nothing
+            self._fail(error, group)
             return
         if self._syncer is None:
             self._succeed(group, sequence)
@@ -230,10 +249,12 @@ class Ledger:
         else:
             self._journal.retract()
             gathered, self._group = self._group, _Group()
-            self._fail(gathered, group)
+            self._fail(error, gathered, group)
 
     def _succeed(self, group: _Group, sequence: int) -> None:
-        self._writing = True
+        if not self._writing:
+            self._writing = True
+            outage.over("journal")
         entries = tuple(group.counts.items())
         self._book.submit(sequence, entries)
         if self._listener is not None:
@@ -243,10 +264,11 @@ class Ledger:
             if not waiter.done():
                 waiter.set_result(None)
 
-    def _fail(self, *groups: _Group) -> None:
+    def _fail(self, error: BaseException, *groups: _Group) -> None:
         """Undoes groups, the newest of which comes first."""
         if self._writing:
             self._writing = False
+            outage.begun("journal", error)
             self._try_later()
         for group in groups:
             for record, count in reversed(group.counts.items()):

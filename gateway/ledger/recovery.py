@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.errors import BadStart
@@ -14,20 +16,48 @@ from gateway.ledger.tables import Tables
 BOOK, JOURNAL = "book.sqlite3", "journal"
 """Of the ledger's folder: the book's file, and the folder of the journal's segments."""
 
+_LOCK = "lock"
+# Seconds after which whoever only looked at the lock has let it go for certain.
+_LOOK = 0.05
+
 
 def lock(folder: Path) -> int:
     """The folder's lock, held as long as the returned file is open. Raises BadStart."""
     try:
         (folder / JOURNAL).mkdir(parents=True, exist_ok=True)
-        held = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        file = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise BadStart(f"the ledger's folder {folder} cannot be written: {error.strerror}") from error
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(file)
     except BlockingIOError as error:
-        os.close(held)
+        os.close(file)
         raise BadStart(f"the ledger in {folder} is in use by another process") from error
-    return held
+    return file
+
+
+def held(folder: Path) -> bool:
+    """Whether another process holds the folder's lock; True as well where that cannot be told. Makes no file."""
+    try:
+        file = os.open(folder / _LOCK, os.O_RDONLY)
+    except OSError as error:
+        return not isinstance(error, FileNotFoundError | NotADirectoryError)
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def _take(file: int) -> None:
+    """Raises BlockingIOError where another process keeps the lock; one that only looks lets it go at once."""
+    with suppress(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return
+    time.sleep(_LOOK)
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def touch(path: Path) -> None:

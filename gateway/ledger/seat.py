@@ -26,7 +26,7 @@ class Seat:
         self.until = float("-inf")
         self.term: records.Term | None = None
         self.minute = -1
-        self.charges: dict[tuple[str, int, str], records.Charge] = {}
+        self.charges: dict[tuple[str, str, int, str], records.Charge] = {}
 
     def renewed(self, period: Period) -> None:
         """Says that the balance is up to date in `period`."""
@@ -63,14 +63,14 @@ class Seat:
         if minute != self.minute:
             self.minute = minute
             self.charges.clear()
-        record = self.charges.get((route.name, tokens, outcome))
+        record = self.charges.get((route.name, route.upstream, tokens, outcome))
         if record is None:
             account = self.account
             record = records.Charge(
                 *(account.id, account.holder, account.organization, route.name, route.upstream),
                 *(tokens, minute, outcome, self.unlimited),
             )
-            self.charges[route.name, tokens, outcome] = record
+            self.charges[route.name, route.upstream, tokens, outcome] = record
         return record
 
     def reserve(

@@ -61,7 +61,7 @@ class Tables:
         accounts = Accounts()
         for holder, *columns in self._db.execute("SELECT * FROM balances"):
             granted, charged, reserved, lapsed, balance, period, given = columns
-            accounts.balances[holder] = Balance(granted, charged, reserved, lapsed, balance, Term(period, given))
+            accounts.put(holder, Balance(granted, charged, reserved, lapsed, balance, Term(period, given)))
         for row in self._db.execute("SELECT * FROM reservations"):
             reserve = Reserve._make(row)
             lines = tuple((name, part) for name, part in orjson.loads(row[Reserve._fields.index("lines")]))

@@ -34,6 +34,10 @@ CASE WHEN instr(outcomes, '"repriced"') THEN count - json_extract(outcomes, '$.r
 _GONE = "SELECT coalesce(max(json_extract(details, '$.minute')), -1) FROM chain WHERE kind = 'checkpoint'"
 
 
+class Incomplete(BadStart):
+    """A month of which not all records are there; the message says why."""
+
+
 class By(Enum):
     """What usage is grouped by."""
 
@@ -140,7 +144,7 @@ class Usage(NamedTuple):
 
 
 def usage(db: sqlite3.Connection, month: Month, by: By) -> Usage:
-    """A month's usage, from `reader.reading`. Raises BadStart where it is not whole, and sqlite3.Error."""
+    """A month's usage, from `reader.reading`. Raises Incomplete where it is not whole, and sqlite3.Error."""
     whole = month.whole
     _refuse_incomplete(db, whole)
     groups = dict[str, Sums]()
@@ -171,5 +175,5 @@ def _refuse_incomplete(db: sqlite3.Connection, days: Days) -> None:
     if minute < days.first or db.execute(_GONE).fetchone()[0] < days.first:
         return
     if number > 1:
-        raise BadStart(f"records of {days.name} are pruned already (ledger.keep): its usage is not whole any more")
-    raise BadStart(f"{days.name} began with the former version, of whose records only the balances were taken over")
+        raise Incomplete(f"records of {days.name} are pruned already (ledger.keep): its usage is not whole any more")
+    raise Incomplete(f"{days.name} began with the former version, of whose records only the balances were taken over")

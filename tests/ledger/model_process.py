@@ -13,11 +13,12 @@ from math import inf
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from gateway.admission.snapshot import Account, Snapshot
+from gateway.admission.snapshot import Account
 from gateway.errors import Problem
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.tables import Durability, Tables
 from gateway.meter import Meter
+from gateway.roster import Roster
 
 Disk = Literal["sound", "refuses", "short", "stuck", "dies torn", "dies written", "dead"]
 T = TypeVar("T")
@@ -201,9 +202,8 @@ class Process:
         self.configure(accounts)
 
     def configure(self, accounts: tuple[Account, ...]) -> None:
-        keys = {account.id.encode(): account for account in accounts}
         with self.loop.inside():
-            self.meter.configure(Snapshot((), {}, keys))
+            self.meter.configure(Roster.of(accounts, "UTC"))
 
     def do(self, act: Callable[[], T]) -> T:
         """Something the meter does in the present turn."""

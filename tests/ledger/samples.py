@@ -4,14 +4,15 @@ import sqlite3
 from pathlib import Path
 
 from gateway.admission.charge import Quote
-from gateway.admission.snapshot import Account, Every, Plan, Rate, Snapshot
+from gateway.admission.snapshot import Account, Every, Plan, Rate
 from gateway.ledger.records import BEFORE_ANY, Charge, Forced, Grant, Reserve, Term
+from gateway.roster import Roster
 
 LOOKUP_QUOTE = Quote(1, lines=(("base", 1),))
 OPTIONS_QUOTE = Quote(6, lines=(("base", 1), ("offers", 5)))
 FORCED_QUOTE = Quote(1, 3, forced=True, lines=(("base", 1), ("force_refresh", 3)))
 SPENDER = Account("ci", "acme", Plan("pro", 1_000_000, Every.never), "ci", Rate(3, 3600.0))
-SPENDERS = Snapshot((), {}, {b"ci": SPENDER})
+SPENDERS = Roster.of([SPENDER], "UTC")
 
 GRANT = Grant("acme", 2000, Term(7, 2000), BEFORE_ANY, 30.0)
 CHARGE = Charge("ci", "acme", "acme", "product", "api", 6, 29_000_000, "hit", unlimited=False)

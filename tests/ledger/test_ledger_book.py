@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from ledger.booking import Rig
 from ledger.samples import CHARGE, GRANT
+from structlog.testing import capture_logs
 from support.polling import eventually
 
 from gateway.ledger import book as module
@@ -60,13 +61,16 @@ def test_a_locked_book_is_tried_again_until_it_is_free(rig: Rig) -> None:
     assert rig.lookups() == 2
 
 
-def test_a_full_disk_is_waited_for(rig: Rig) -> None:
+def test_a_full_disk_is_waited_for_and_told(rig: Rig) -> None:
     rig.book._tables._db.execute("PRAGMA max_page_count = 1")
-    for number in range(200):
-        rig.post(CHARGE._replace(account=f"{number:0>100}"))
-    eventually(lambda: not rig.book.healthy)
-    rig.book._tables._db.execute("PRAGMA max_page_count = 1073741823")
-    rig.book.drain()
+    with capture_logs() as lines:
+        for number in range(200):
+            rig.post(CHARGE._replace(account=f"{number:0>100}"))
+        eventually(lambda: not rig.book.healthy)
+        rig.book._tables._db.execute("PRAGMA max_page_count = 1073741823")
+        rig.book.drain()
+    told = [(line["event"], line["part"], line.get("reason")) for line in lines]
+    assert told == [("ledger not written", "book", "SQLITE_FULL"), ("ledger written again", "book", None)]
     assert rig.book.healthy
     assert rig.lookups() == 200
 

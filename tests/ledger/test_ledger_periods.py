@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from gateway.admission.snapshot import Every
 from gateway.ledger.periods import PREPAID, Calendar, Period, carries_over, uncarried
 
+pytestmark = pytest.mark.slow
+
 BERLIN = ZoneInfo("Europe/Berlin")
 
 

@@ -17,6 +17,8 @@ from gateway.ledger.records import LedgerCorrupt, Record
 from gateway.ledger.recovery import BOOK, JOURNAL
 from gateway.ledger.verify import verify
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:

@@ -17,6 +17,8 @@ from gateway.ledger.records import (
 )
 from gateway.ledger.tables import Tables
 
+pytestmark = pytest.mark.slow
+
 KEPT = Kept("ci", "key", "fingerprint", 1, 500.0, "content")
 
 

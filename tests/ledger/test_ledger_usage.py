@@ -27,6 +27,8 @@ from gateway.ledger.reader import reading
 from gateway.ledger.records import HOUSE, Record, Reserve
 from gateway.ledger.usage import By, Month, Sums, Usage, usage
 
+pytestmark = pytest.mark.slow
+
 DAY = 86400
 
 

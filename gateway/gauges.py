@@ -1,0 +1,90 @@
+"""What is read at a scrape instead of counted on a request's way, as Prometheus families."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+PERCENTS = (80, 95, 100)
+"""Of a grant: so much of it used is told of."""
+
+
+@dataclass(slots=True, frozen=True)
+class Gauges:
+    """Where it is read; none may raise.
+
+    `tokens_charged` counts by route and by the ledger's closed set of reasons, `tokens_released` by route, both and
+    `evictions` since the start. `accounts_above` takes percentages: for each, the accounts that have used that much of
+    their grant. `config_reload_time` is in seconds since the epoch, bytes and tokens are whole numbers. `upstreams_up`
+    goes by the upstream's name.
+    """
+
+    stored_responses: Callable[[], int]
+    stored_bytes: Callable[[], int]
+    evictions: Callable[[], int]
+    fetches_in_flight: Callable[[], int]
+    tokens_charged: Callable[[], Mapping[tuple[str, str], int]]
+    tokens_released: Callable[[], Mapping[str, int]]
+    accounts_above: Callable[[Sequence[int]], Awaitable[Mapping[int, int]]]
+    ledger_drift: Callable[[], int]
+    ledger_bytes: Callable[[], int]
+    store_up: Callable[[], bool]
+    config_reload_ok: Callable[[], bool]
+    config_reload_time: Callable[[], float]
+    upstreams_up: Callable[[], Mapping[str, bool]]
+    log_lines_dropped: Callable[[], int]
+
+
+def families(gauges: Gauges, accounts_above: Mapping[int, int]) -> Iterator[Metric]:
+    """All of them; `accounts_above` is what the gauge of that name has told of `PERCENTS`."""
+    yield from _stored(gauges)
+    yield from _tokens(gauges)
+    yield from _ledger(gauges, accounts_above)
+    yield _upstreams(gauges)
+    yield from _process(gauges)
+
+
+def _stored(gauges: Gauges) -> Iterator[Metric]:
+    gauge = GaugeMetricFamily
+    yield gauge("gateway_fetches_in_flight", "Fetches under way.", gauges.fetches_in_flight())
+    yield gauge("gateway_stored_responses", "Responses in the memory tier.", gauges.stored_responses())
+    yield gauge("gateway_stored_bytes", "Bytes that the memory tier holds.", gauges.stored_bytes())
+    yield CounterMetricFamily("gateway_evictions", "Stored responses that made room.", gauges.evictions())
+
+
+def _tokens(gauges: Gauges) -> Iterator[Metric]:
+    charged = CounterMetricFamily("gateway_tokens_charged", "Tokens charged.", labels=["route", "reason"])
+    for labels, tokens in list(gauges.tokens_charged().items()):
+        charged.add_metric(list(labels), tokens)
+    yield charged
+    released = CounterMetricFamily("gateway_tokens_released", "Tokens reserved and given back.", labels=["route"])
+    for route, tokens in list(gauges.tokens_released().items()):
+        released.add_metric([route], tokens)
+    yield released
+
+
+def _ledger(gauges: Gauges, accounts_above: Mapping[int, int]) -> Iterator[Metric]:
+    gauge = GaugeMetricFamily
+    above = gauge("gateway_accounts_above", "Accounts that used this much of their grant.", labels=["percent"])
+    for percent in PERCENTS:
+        above.add_metric([str(percent)], accounts_above[percent])
+    yield above
+    yield gauge("gateway_ledger_drift_tokens", "Tokens the ledger cannot account for.", gauges.ledger_drift())
+    yield gauge("gateway_ledger_bytes", "Bytes of the ledger on disk.", gauges.ledger_bytes())
+    yield gauge("gateway_store_up", "Whether the store can be reached.", gauges.store_up())
+
+
+def _upstreams(gauges: Gauges) -> Metric:
+    about = "Whether requests are sent upstream, and not all fail."
+    up = GaugeMetricFamily("gateway_upstream_up", about, labels=["upstream"])
+    for name, well in list(gauges.upstreams_up().items()):
+        up.add_metric([name], well)
+    return up
+
+
+def _process(gauges: Gauges) -> Iterator[Metric]:
+    gauge, reload = GaugeMetricFamily, "gateway_config_last_reload"
+    lost = "Log lines that were not written: the reader was too slow, or could not be written to."
+    yield CounterMetricFamily("gateway_log_lines_dropped", lost, gauges.log_lines_dropped())
+    yield gauge(f"{reload}_successful", "Whether the last config load worked.", gauges.config_reload_ok())
+    yield gauge(f"{reload}_success_timestamp_seconds", "When a config was last loaded.", gauges.config_reload_time())
