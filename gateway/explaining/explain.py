@@ -1,7 +1,7 @@
 """Each question of a request's way, answered as the gateway answers it."""
 
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import fields
 from math import inf
 
 from gateway.admission.forwarding import forwarded
@@ -10,6 +10,7 @@ from gateway.admission.prepare import Prepared, Preparer
 from gateway.admission.provision import Intent
 from gateway.admission.routes import mismatch
 from gateway.admission.snapshot import Account, Route, Snapshot
+from gateway.answers.problem import problem_fields
 from gateway.errors import Problem, Reason
 from gateway.explaining.explanation import Caching, Caller, Directives, Explanation, PassedOver, Quoted, Refusal
 from gateway.explaining.fields import HIDDEN, masked, onward, secret_fields
@@ -20,24 +21,58 @@ from gateway.operation import Operation
 from gateway.rfc9111.demands import demands
 from gateway.rfc9111.reuse import Decision, Fetch, Refuse
 
+_ALWAYS = ("Cache-Control",)
 _UNROUTED = frozenset({Reason.no_route, Reason.method_not_allowed})
 
 
 def explain(preparer: Preparer, request: Request, account: Account | None = None) -> Explanation:
     """What would become of `request` while nothing is stored for it; with an `account`, as that one's."""
-    host, target = request.fields.get("Host", ""), masked(request.target, preparer.snapshot)
-    explained = Explanation(request.method, host, target, *_routed(preparer, request))
+    told = routed(preparer, request)
+    if told.intent is not None:
+        return told
     try:
         prepared = preparer.prepare(request, account)
-        return _explained(explained, preparer, request, prepared)
+        return told.model_copy(update=_known(preparer, request, prepared))
     except Problem as problem:
-        reason = problem.reason
-        refusal = Refusal(reason.status, reason.name, reason.title, problem.detail, problem.fields)
-        return replace(explained, refusal=refusal)
+        return refused(told, problem)
+
+
+def routed(preparer: Preparer, request: Request) -> Explanation:
+    """The routes that do not take the request, and the one that does; below `/-/` no route is asked, ever."""
+    host, target = request.fields.get("Host", ""), masked(request.target, preparer.snapshot)
+    if request.target.startswith("/-/"):
+        return Explanation(method=request.method, host=_shown(host), target=_shown(target), intent=Intent.own.name)
+    passed_over, route = _routed(preparer, request)
+    return Explanation(
+        method=request.method, host=_shown(host), target=_shown(target), passed_over=passed_over, route=route
+    )
+
+
+def refused(told: Explanation, problem: Problem) -> Explanation:
+    """What is told, and that the request is refused."""
+    reason = problem.reason
+    fields = tuple([field for field in problem_fields(problem).items() if field[0] not in _ALWAYS])
+    refusal = Refusal(reason.status, reason.name, reason.title, problem.detail, fields)
+    return told.model_copy(update={"refusal": refusal})
+
+
+def described(request: Request, prepared: Prepared) -> dict[str, object]:
+    """What the request's head and the config say besides, by the names of `Explanation`."""
+    account = prepared.account
+    known: dict[str, object] = {
+        "caller": None if account is None else _caller(account),
+        "intent": prepared.intent.name.rstrip("_"),
+    }
+    if prepared.intent is Intent.own:
+        return known | {"own": tuple(own_fields(request, prepared.route))}
+    return known | {
+        "quote": _quote(prepared),
+        "directives": _directives(prepared),
+        "answered_here": _answered_here(prepared),
+    }
 
 
 def _routed(preparer: Preparer, request: Request) -> tuple[tuple[PassedOver, ...], str | None]:
-    """The routes that do not take the request, and the one that does, as far as it comes to that."""
     try:
         host, target = preparer.asked(request)
     except Problem:
@@ -55,26 +90,18 @@ def _passed_over(routes: Iterable[Route], host: str, path: str) -> tuple[PassedO
     return tuple([PassedOver(route.name, mismatch(route, host, path).value) for route in routes])
 
 
-def _explained(explained: Explanation, preparer: Preparer, request: Request, prepared: Prepared) -> Explanation:
-    route, account, snapshot = prepared.route, prepared.account, preparer.snapshot
-    explained = replace(
-        explained,
-        caller=None if account is None else _caller(account),
-        intent=prepared.intent.name.rstrip("_"),
-    )
+def _known(preparer: Preparer, request: Request, prepared: Prepared) -> dict[str, object]:
+    """With what becomes of it while nothing is stored."""
+    known, snapshot = described(request, prepared), preparer.snapshot
     if prepared.intent is Intent.own:
-        return replace(explained, own=own_fields(request, route))
+        return known
     lookup = _lookup(preparer, prepared)
     decision = lookup.decide((), 0.0) if lookup is not None else None
     outgoing = _outgoing(prepared, snapshot, lookup, demanded=isinstance(decision, Fetch) and decision.demanded)
-    return replace(
-        explained,
-        caching=_caching(lookup, snapshot, decision) if lookup is not None else None,
-        quote=_quote(prepared),
-        directives=_directives(prepared),
-        answered_here=_answered_here(prepared),
-        onward=onward(request, prepared, snapshot, outgoing),
-    )
+    return known | {
+        "caching": None if lookup is None else caching(lookup, snapshot, decision),
+        "onward": onward(request, prepared, snapshot, outgoing),
+    }
 
 
 def _caller(account: Account) -> Caller:
@@ -100,7 +127,8 @@ def _outgoing(prepared: Prepared, snapshot: Snapshot, lookup: Lookup | None, *, 
     return for_lookup(prepared, selecting, request_id, ranged=lookup.goes_on_with_range, demanded=demanded)
 
 
-def _caching(lookup: Lookup, snapshot: Snapshot, decision: Decision | None) -> Caching:
+def caching(lookup: Lookup, snapshot: Snapshot, decision: Decision | None) -> Caching:
+    """How a lookup stands to the cache; `decision` is what comes of it while nothing is stored."""
     prepared = lookup.prepared
     upstream, scope, keyed, *lines = prepared.key.split("\n")
     hidden = secret_fields(snapshot)
@@ -112,8 +140,13 @@ def _caching(lookup: Lookup, snapshot: Snapshot, decision: Decision | None) -> C
         share="public" if prepared.account is None else lookup.cache.share.value,
         key=(upstream, scope, masked(keyed, snapshot), *shown),
         outdates=prepared.tags or (prepared.path,),
-        missing="only_if_cached" if isinstance(decision, Refuse) else "forced fetch" if forced else "fetch",
+        missing=_refusal(lookup) if isinstance(decision, Refuse) else "forced fetch" if forced else "fetch",
     )
+
+
+def _refusal(lookup: Lookup) -> str:
+    """What a lookup that wants nothing but what is stored gets."""
+    return (Reason.not_stored if lookup.op.tested else Reason.only_if_cached).name
 
 
 def _quote(prepared: Prepared) -> Quoted | None:
@@ -145,3 +178,8 @@ def _answered_here(prepared: Prepared) -> tuple[str, ...]:
     given = prepared.request.fields
     ranges = ("Range", "If-Range") if prepared.ranged else ()
     return tuple([name for name in ("If-None-Match", "If-Modified-Since", *ranges) if name in given])
+
+
+def _shown(text: str) -> str:
+    """Without the lone surrogates that stand for stray bytes."""
+    return text.encode("utf-8", "replace").decode("utf-8")

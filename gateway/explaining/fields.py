@@ -1,7 +1,7 @@
 """The fields that would go on and those that would stay behind, with nothing shown that may be secret."""
 
 from collections.abc import Iterable, Iterator
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from gateway.admission.forwarding import left_out
 from gateway.admission.keys import credential_fields, credential_parameters
@@ -21,14 +21,21 @@ def onward(request: Request, prepared: Prepared, snapshot: Snapshot, outgoing: O
     sent = tuple(_sent(prepared, snapshot, outgoing))
     going = {field.name.lower() for field in sent if field.source == "client"}
     names = {name.lower(): name for name in request.fields}
+    upstream = snapshot.upstreams[prepared.route.upstream]
     left = [(name, left_out(lower, prepared, snapshot).value) for lower, name in names.items() if lower not in going]
     return Onward(
-        upstream=prepared.route.upstream,
+        upstream=upstream.name,
         method=outgoing.method,
-        url=masked(snapshot.upstreams[prepared.route.upstream].url(outgoing.target), snapshot, prepared),
+        url=_below(upstream.urls[0]) + masked(outgoing.target, snapshot, prepared),
         fields=sent,
         left_out=tuple(left),
     )
+
+
+def _below(url: str) -> str:
+    """The upstream's URL without its path, which may be as secret as a key."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}" + (f"/{HIDDEN}" if parts.path.strip("/") else "")
 
 
 def _sent(prepared: Prepared, snapshot: Snapshot, outgoing: Outgoing) -> Iterator[Sent]:

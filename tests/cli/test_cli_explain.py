@@ -1,15 +1,33 @@
 """`gateway explain` as it is typed: what it prints, and when it ends with 0 or 2."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from admin.operated import TOKEN, operated
+from admission.snapshots import seed_route
+from aiohttp import web
+from explaining.foreseeing import Foreseer, open_for
 from support.config import KEY, UPSTREAM_SECRET, config, plan, product_route, route
+from support.in_process import ALPHA, Way, way
 from typer.testing import CliRunner, Result
 
+from gateway.admin.content import answer
+from gateway.admin.endpoints import Endpoint
+from gateway.admin.explaining import ExplainApi
+from gateway.admission.snapshot import CachePolicy, Every, Plan, Rate, ThrottlePolicy
 from gateway.cli import app
+from gateway.config.compile import snapshot
+from gateway.config.load import load
+from gateway.config.section import Section
+from gateway.explaining.asking import Question
+from gateway.rfc9111.stored import Policy
 
 PRODUCT = "/v1/products/7"
 
@@ -58,14 +76,16 @@ def test_the_whole_as_text(path: Path) -> None:
     told = text(
         path, "get", f"{PRODUCT}?include_offers", "--key", "shop", *[word for f in fields for word in ("-H", f)]
     )
+    identity = snapshot(load(path)).upstreams["origin"].identity
     assert told == {
+        "source": ["nothing runs: from the config alone"],
         "request": [f"GET {PRODUCT}?include_offers for localhost"],
         "passed over": ["hidden: another host"],
         "route": ["product"],
         "account": ["shop of the organization acme, plan pro"],
         "balance": ["of acme"],
         "intent": ["lookup: a stored response will do"],
-        "cache key": [f"origin | everyone | {PRODUCT}?include_offers"],
+        "cache key": [f"{identity} | everyone | {PRODUCT}?include_offers"],
         "share": ["everyone"],
         "group": [f"{PRODUCT}, which a refresh outdates as a whole"],
         "if not stored": ["it is fetched"],
@@ -162,3 +182,104 @@ def test_misused(path: Path, arguments: tuple[str, ...], words: str) -> None:
 def test_a_broken_config_ends_as_everywhere(tmp_path: Path) -> None:
     ended = run(tmp_path / "none.yaml", "GET", "/")
     assert (ended.exit_code, "none.yaml" in ended.output) == (2, True)
+
+
+def test_offline_nobody_is_asked(path: Path) -> None:
+    assert text(path, "GET", PRODUCT, "--key", "shop", "--offline")["source"] == ["from the config alone"]
+    assert as_json(path, "GET", PRODUCT, "--key", "shop", "--offline")["running"] is False
+
+
+@asynccontextmanager
+async def asked_by(folder: Path, endpoints: Sequence[Endpoint]) -> AsyncIterator[Path]:
+    """A config whose admin address answers with these endpoints."""
+    async with operated(endpoints) as door:
+        whole = config("http://up.example", product_route())
+        place = {"listen": "127.0.0.1:1", "admin": {"listen": f"127.0.0.1:{door.port}", "token": TOKEN}}
+        path = folder / "gateway.yaml"
+        path.write_text(yaml.safe_dump(whole | place))
+        yield path
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Way]:
+    async with way(tmp_path / "running", BRIDGED, account=LIMITED) as running:
+        yield running
+
+
+BRIDGED = seed_route(cache=CachePolicy(Policy(ttl=60.0, stale_if_error=30.0)))
+LIMITED = replace(ALPHA, plan=Plan("pro", 2000, Every.month, ThrottlePolicy(Rate(10, 60.0), 10)))
+
+
+async def test_what_runs_is_asked(tmp_path: Path, running: Way) -> None:
+    fields = {"Content-Type": "application/json", "Vary": "Accept-Language", "ETag": '"a"'}
+    running.upstream.then(b'{"call":1}', fields=fields)
+    await running.ask(f"{PRODUCT}?force_refresh", fields={"Accept-Language": "de"})
+    running.upstream.then(b'{"call":1}', fields={"Content-Type": "application/json"})
+    await running.ask(PRODUCT)
+    running.clock.advance(70)
+    api = ExplainApi(Foreseer(running, open_for(7.0)).explainer, {"ci": LIMITED}.get)
+    async with asked_by(tmp_path, api.endpoints()) as path:
+        told = await asyncio.to_thread(text, path, "GET", PRODUCT, "--key", "ci", "-H", "Accept-Language: de")
+        as_told = await asyncio.to_thread(as_json, path, "GET", PRODUCT, "--key", "ci")
+    assert told["source"] == [f"the gateway that runs, on {load(path).admin.listen}"]
+    used = "fetched by a force refresh, the one selected"
+    assert told["stored"] == [
+        "200 stale, age 70 s, ttl -10 s, 10 bytes",
+        f"200 stale, age 70 s, ttl -10 s, 10 bytes, for accept-language: de, with a validator, {used}",
+    ]
+    assert told["decision"] == ["reuse"]
+    assert told["because"] == [
+        "the upstream is not asked for now, and stale-if-error allows the stale response (RFC 5861 §4)",
+        "the stored response is stale: its freshness lifetime is over (RFC 9111 §4.2)",
+    ]
+    assert told["Cache-Status"] == ["gateway; fwd=stale; ttl=-10; detail=stale-if-error"]
+    assert told["charge"] == ["1 if it is delivered"]
+    assert told["limits"] == [
+        "1995 of 2000 tokens left, 0 more reserved, renewed at 2026-02-01T00:00:00Z",
+        "throttle: 10 of 10 in 60 s left",
+        "force refreshes: 100 of 100 in 60 s left",
+    ]
+    assert told["upstream"][0].endswith(", left alone: its breaker is open")
+    assert (as_told["running"], as_told["verdict"]["grounds"][0]["why"]) == (True, "stale_if_error")
+
+
+async def test_what_runs_has_nothing_stored(tmp_path: Path, running: Way) -> None:
+    free = replace(ALPHA, id="free", plan=Plan("free"), holder="free", force_refresh_cap=None)
+    poor = replace(ALPHA, id="poor", plan=Plan("poor", 5), holder="poor")
+    api = ExplainApi(Foreseer(running).explainer, {"free": free, "poor": poor}.get)
+    async with asked_by(tmp_path, api.endpoints()) as path:
+        told = await asyncio.to_thread(text, path, "GET", PRODUCT, "--key", "free")
+        limited = await asyncio.to_thread(text, path, "GET", PRODUCT, "--key", "poor")
+        misnamed = await asyncio.to_thread(run, path, "GET", PRODUCT, "--key", "none")
+    assert (told["stored"], told["decision"]) == (["nothing under this cache key"], ["fetch"])
+    assert told["limits"] == ["no bound on tokens", "throttle: no limit", "force refreshes: no limit"]
+    assert limited["limits"][0] == "5 of 5 tokens left, 0 more reserved, never renewed"
+    assert (misnamed.exit_code, "There is no such account" in misnamed.output) == (2, True)
+
+
+class _Other(Section):
+    other: int
+
+
+async def test_what_runs_is_of_another_version(tmp_path: Path) -> None:
+    async def other(request: web.Request) -> web.Response:
+        return answer(200, {"other": 1})
+
+    async with asked_by(tmp_path, [Endpoint("POST", "/-/explain", other, "Another.", _Other, order=Question)]) as path:
+        ended = await asyncio.to_thread(run, path, "GET", PRODUCT)
+    assert (ended.exit_code, "--offline" in ended.output) == (2, True)
+
+
+async def test_a_fetch_under_way_and_what_answers_if_it_fails(tmp_path: Path, running: Way) -> None:
+    await running.ask(PRODUCT)
+    gate = asyncio.Event()
+    running.upstream.then(b"{}", before=(gate,), fields={"Content-Type": "application/json"})
+    client = running.asking(f"{PRODUCT}?force_refresh")
+    await running.upstream.arrived(2)
+    api = ExplainApi(Foreseer(running).explainer, {"ci": LIMITED}.get)
+    async with asked_by(tmp_path, api.endpoints()) as path:
+        told = await asyncio.to_thread(text, path, "GET", f"{PRODUCT}?force_refresh", "--key", "ci")
+    assert told["decision"] == ["fetch, with a fetch that is under way"]
+    assert told["if that fails"] == ["a stored response answers: stale-if-error"]
+    gate.set()
+    await client

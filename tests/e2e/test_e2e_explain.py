@@ -2,15 +2,21 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from support.addresses import HOST
+from support.answers import cache_status, status_of
 from support.config import config, key_field, product_route, route
-from support.gateway import ROOT, StartGateway, write
-from support.scripts import answer
+from support.gateway import ROOT, RunningGateway, StartGateway, write
+from support.polling import eventually
+from support.scripts import Gate, answer
 from support.upstream import ScriptedUpstream
 
 pytestmark = pytest.mark.slow
@@ -18,10 +24,11 @@ pytestmark = pytest.mark.slow
 ITEM = "/v1/products/7"
 
 
-def explained(path: Path, *arguments: str) -> Any:
+def explained(path: Path, *arguments: str, **places: str) -> Any:
     """What the command says, run as a process of its own."""
     command = [sys.executable, "-m", "gateway", "explain", *arguments, "--format", "json", "--config", str(path)]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), "GATEWAY_LISTEN": "127.0.0.1:1", "GATEWAY_ADMIN": "127.0.0.1:2"}
+    nowhere = {"GATEWAY_LISTEN": "127.0.0.1:1", "GATEWAY_ADMIN": "127.0.0.1:2"}
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), **nowhere, **places}
     ended = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
     return json.loads(ended.stdout)
 
@@ -75,3 +82,103 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
     path = write(tmp_path, config("http://127.0.0.1:9", product_route()))
     assert explained(path, "GET", ITEM, "--key", "alpha")["route"] == "product"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def live(running: RunningGateway, *arguments: str) -> Any:
+    """What the command says of the gateway that runs."""
+    return explained(running.path, *arguments, GATEWAY_ADMIN=f"{HOST}:{running.admin_port}")
+
+
+def purge(running: RunningGateway, **order: object) -> None:
+    httpx.post(f"{running.admin_url}/-/purge", json=order, trust_env=False).raise_for_status()
+
+
+Step = Callable[[RunningGateway, httpx.Client], object]
+
+LIVE: dict[str, tuple[tuple[Step, ...], str, dict[str, str], str, str]] = {
+    "nothing stored": ((), ITEM, {}, "fetch", "unstored"),
+    "fresh": ((lambda _, client: client.get(ITEM),), ITEM, {}, "reuse", "fresh"),
+    "another variant": (
+        (lambda _, client: client.get("/vary", headers={"Accept-Language": "de"}),),
+        "/vary",
+        {"Accept-Language": "en"},
+        "fetch",
+        "unmatched",
+    ),
+    "purged": (
+        (lambda _, client: client.get(ITEM), lambda running, _: purge(running, everything=True)),
+        ITEM,
+        {},
+        "fetch",
+        "purged",
+    ),
+    "gone": (
+        (lambda _, client: client.get(ITEM), lambda running, _: purge(running, everything=True, hard=True)),
+        ITEM,
+        {},
+        "fetch",
+        "unstored",
+    ),
+    "outdated": (
+        (lambda _, client: client.get(f"{ITEM}?a"), lambda _, client: client.get(f"{ITEM}?force_refresh")),
+        f"{ITEM}?a",
+        {},
+        "fetch",
+        "outdated",
+    ),
+    "forced": ((lambda _, client: client.get(ITEM),), f"{ITEM}?force_refresh", {}, "fetch", "forced"),
+}
+
+
+@pytest.mark.parametrize(("steps", "target", "fields", "decision", "why"), LIVE.values(), ids=LIVE)
+def test_what_runs_tells_what_happens_next(
+    gateway: StartGateway,
+    upstream: ScriptedUpstream,
+    steps: tuple[Step, ...],
+    target: str,
+    fields: dict[str, str],
+    decision: str,
+    why: str,
+) -> None:
+    upstream.script("/vary", answer("{}", Vary="Accept-Language"))
+    running = gateway(config(upstream.url, product_route(), route("/{rest:.*}", "other", cache="15m")))
+    client = running.client(key_field())
+    for step in steps:
+        step(running, client)
+    calls = len(upstream.requests)
+    told = live(running, "GET", target, "--key", "alpha", *_options(fields))
+    assert (told["running"], len(upstream.requests)) == (True, calls)
+    assert (told["verdict"]["decision"], told["verdict"]["grounds"][0]["why"]) == (decision, why)
+    reply = client.get(target, headers=fields)
+    foreseen = cache_status(told["verdict"]["cache_status"])
+    assert (status_of(reply).hit, status_of(reply).fwd) == (foreseen.hit, foreseen.fwd)
+    assert int(reply.headers["X-Tokens-Consumed"]) == told["verdict"]["tokens"]
+
+
+def test_a_refresh_by_the_operators(gateway: StartGateway, upstream: ScriptedUpstream) -> None:
+    running = gateway(config(upstream.url, product_route()))
+    client = running.client(key_field())
+    client.get(ITEM)
+    charged = running.metrics().total("gateway_tokens_charged_total")
+    begun = httpx.post(f"{running.admin_url}/-/refreshes", json={"url": ITEM}, trust_env=False)
+    assert begun.status_code == 202
+    place = running.admin_url + begun.headers["Location"]
+    eventually(lambda: httpx.get(place, trust_env=False).json()["state"] == "done")
+    reply = client.get(ITEM)
+    assert (status_of(reply).hit, len(upstream.calls(ITEM))) == (True, 2)
+    samples = running.metrics()
+    assert samples.value("gateway_refreshes_total", route="product", kind="admin", outcome="delivered") == 1
+    assert samples.total("gateway_tokens_charged_total") == charged + 1
+
+
+def test_the_gateway_ends_only_after_its_refreshes(gateway: StartGateway, upstream: ScriptedUpstream) -> None:
+    gate = Gate()
+    upstream.script(ITEM, gate, answer("{}"))
+    running = gateway(config(upstream.url, product_route()))
+    httpx.post(f"{running.admin_url}/-/refreshes", json={"url": ITEM}, trust_env=False)
+    upstream.wait_for_calls(ITEM)
+    running.process.send_signal(signal.SIGTERM)
+    eventually(lambda: "draining" in running.log)
+    assert running.process.poll() is None
+    gate.open()
+    assert running.ended() == 0

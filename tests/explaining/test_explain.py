@@ -1,13 +1,14 @@
 """What would become of a request: the gateway's own answers to each question of its way, and no secret among them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from admission.snapshots import (
     ACCEPT,
     ACCOUNT,
+    IDENTITY,
     KEY,
     REFRESH,
     TTL,
@@ -21,7 +22,7 @@ from admission.snapshots import (
 from gateway.admission.cors import Cors
 from gateway.admission.patterns import PathPattern, Template
 from gateway.admission.prepare import Preparer
-from gateway.admission.snapshot import CachePolicy, ClientDirectives, KeySource, Route, Share
+from gateway.admission.snapshot import CachePolicy, ClientDirectives, KeySource, Route, Share, UpstreamPolicy
 from gateway.explaining.explain import explain
 from gateway.explaining.explanation import Caching, Caller, Explanation, PassedOver, Quoted, Sent
 from gateway.messages import Request
@@ -55,7 +56,7 @@ def test_a_lookup() -> None:
     explained = told(route, request=make_request(f"{PRODUCT}?include_offers"))
     assert (explained.host, explained.target, explained.intent) == ("gw.example", f"{PRODUCT}?include_offers", "lookup")
     assert explained.caller == Caller("ci", "acme", "pro", "ci")
-    key = ("api", "o:acme", f"{PRODUCT}?include_offers")
+    key = (IDENTITY, "o:acme", f"{PRODUCT}?include_offers")
     assert explained.caching == Caching("organization", key, ("p:7",), "fetch")
     assert explained.quote == Quoted((("base", 1), ("offers_reviews", 5)), 6)
     assert explained.directives is None
@@ -72,7 +73,23 @@ def test_a_force_refresh() -> None:
     query = "include_offers=true&include_reviews=true&token=..."
     assert (explained.onward.method, explained.onward.url) == ("GET", f"http://up.example{PRODUCT}?{query}")
     assert Sent("X-Fresh", None, "refresh.upstream") in explained.onward.fields
-    assert "s3cret" not in str(asdict(explained))
+    assert "s3cret" not in str(explained.model_dump())
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://up.example", f"https://up.example{PRODUCT}"),
+        ("https://up.example/", f"https://up.example{PRODUCT}"),
+        ("https://up.example:8443/v2/s3cret/", f"https://up.example:8443/...{PRODUCT}"),
+    ],
+    ids=["none", "a slash", "a path"],
+)
+def test_the_path_of_the_upstreams_own_url_is_not_shown(url: str, shown: str) -> None:
+    explained = told(seed_route(), upstreams={"api": UpstreamPolicy("api", (url,))})
+    assert explained.onward is not None
+    assert explained.onward.url == shown
+    assert "s3cret" not in str(explained.model_dump())
 
 
 REFUSED = {
@@ -115,6 +132,19 @@ def test_an_account_that_is_given_needs_no_key() -> None:
     explained = explain(Preparer(make_snapshot(seed_route())), make_request(PRODUCT, key=None), ACCOUNT)
     assert explained.caller is not None
     assert explained.caller.account == ACCOUNT.id
+
+
+@pytest.mark.parametrize("target", ["/-/readyz", "/-/balance"])
+def test_below_its_own_prefix_no_route_is_asked(target: str) -> None:
+    explained = told(seed_route(), request=make_request(target))
+    assert (explained.intent, explained.refusal, explained.passed_over) == ("own", None, ())
+
+
+def test_a_test_key_that_finds_nothing_is_refused_for_that() -> None:
+    account = replace(ACCOUNT, test=True)
+    explained = explain(Preparer(make_snapshot(seed_route(cache=TTL))), make_request(PRODUCT, key=None), account)
+    assert explained.caching is not None
+    assert explained.caching.missing == "not_stored"
 
 
 def test_what_the_gateway_answers_itself() -> None:
@@ -285,8 +315,8 @@ ROUTES = {
 def test_no_secret_is_shown(request_: Request, route: Route, credentials: str) -> None:
     accept = (*ACCEPT, KeySource("query", "api_key"))
     explained = told(route, request=request_, accept=accept, credentials=credentials)
-    assert KEY not in str(asdict(explained))
-    assert "Bearer upstream" not in str(asdict(explained))
+    assert KEY not in str(explained.model_dump())
+    assert "Bearer upstream" not in str(explained.model_dump())
 
 
 @pytest.mark.parametrize(("value", "goes_on"), [("no-store", True), ("no-cache", False)])
