@@ -18,12 +18,13 @@ from bench.parts.hits import hits
 from bench.parts.keys import keys
 from bench.parts.misses import misses
 from bench.parts.pause import pause
+from bench.parts.reloads import reloads
 from bench.peers import source
 from bench.processes import LOAD_CORE, SERVER_CORE
 from bench.report import Table
 from bench.settings import Settings
 
-PARTS = ("hits", "keys", "misses", "herd", "full")
+PARTS = ("hits", "keys", "misses", "herd", "full", "reloads")
 
 
 def main() -> None:
@@ -65,7 +66,7 @@ def _prepare() -> None:
 
 def _tables(settings: Settings, parts: set[str]) -> Iterator[Table]:
     with source() as upstream:
-        if parts - {"full"}:
+        if parts - {"full", "reloads"}:
             with arena(settings, upstream) as servers:
                 if "hits" in parts:
                     yield from hits(servers)
@@ -80,6 +81,8 @@ def _tables(settings: Settings, parts: set[str]) -> Iterator[Table]:
                 yield flatness(settings, upstream, full)
                 yield memory(full)
                 yield pause(settings, upstream, full)
+        if "reloads" in parts:
+            yield reloads(settings, upstream)
 
 
 if __name__ == "__main__":

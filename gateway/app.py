@@ -1,62 +1,97 @@
-"""Composition: from a config to a running gateway, and its orderly end."""
+"""Composition: from a config to a running gateway, to another config while it runs, and to its orderly end."""
 
+import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import replace
 
 import structlog
 
 from gateway import __version__
 from gateway.admin import Admin
+from gateway.admin.accounts import AccountsApi
+from gateway.admin.config import ConfigApi
+from gateway.admin.endpoints import Endpoint
+from gateway.admin.explaining import ExplainApi
+from gateway.admin.grants import GrantsApi
 from gateway.admin.keys import KeysApi
+from gateway.admin.log import LogApi
+from gateway.admin.refreshes import RefreshesApi
+from gateway.admin.stored import StoredApi
+from gateway.admin.usage import UsageApi
 from gateway.admission.memo import Memo
-from gateway.admission.prepare import Preparer
-from gateway.admission.snapshot import Account, Snapshot
+from gateway.admission.snapshot import Account
 from gateway.answering import Answering
 from gateway.cache import Cache
 from gateway.clock import SystemClock
 from gateway.collapse import Collapse
-from gateway.config.compile import snapshot
+from gateway.config.load import Loaded
 from gateway.config.schema import Config
 from gateway.costs import Costs
 from gateway.errors import BadStart
+from gateway.explaining.live import Explainer, Operating
 from gateway.fetch import Fetcher
+from gateway.gauges import Gauges
 from gateway.health import Health
 from gateway.idempotency import Idempotency
-from gateway.keys.directory import Directory
 from gateway.keys.keyring import Keyring
 from gateway.ledger.ledger import Ledger
+from gateway.ledger.reports import Reports
 from gateway.listener.server import Listener
+from gateway.logs import Logs
 from gateway.lookup import Live
+from gateway.loop_delay import LoopDelay
+from gateway.messages import Request
 from gateway.meter import Meter
-from gateway.metrics import Gauges, Metrics
+from gateway.metrics import Metrics
 from gateway.own import Own
 from gateway.pipeline import Pipeline
+from gateway.provisioning import Provisioned, provisioned
 from gateway.reading import Buffers
+from gateway.refreshes import Refreshes
+from gateway.reload import Read, Reloader, ReloadStatus
 from gateway.settlement import Settlement
 from gateway.stores.memory import MemoryTier
+from gateway.tasks import Tasks
 from gateway.upstreams.client import HttpUpstream
 from gateway.watch import Watch
+
+# Prepared heads that are given back before others' work goes on: half a millisecond.
+_FREED = 500
 
 
 class Gateway:
     """One running gateway. `start` opens its doors, `drain` closes them once every accepted request is answered.
 
-    Raises BadStart where the ledger cannot be opened.
+    `read` reads its config again, None where there is no file. Raises BadStart where the ledger cannot be opened.
     """
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self, loaded: Loaded, read: Read | None, logs: Logs) -> None:
+        config = self._config = loaded.config
         self._clock = SystemClock()
         self._log = structlog.get_logger("gateway")
+        self._logs = logs
+        self._reloader = Reloader(read, self.adopt, loaded, self._clock)
         self._ledger = Ledger.open(config.store.path, config.store.durability, self._clock, keep=config.ledger.keep)
         self._meter = Meter(self._ledger, self._clock)
         self._settlement = Settlement(self._meter, self._ledger)
         self._cache = Cache(MemoryTier(config.store.memory), None, self._clock)
-        collapse, buffers = Collapse(self._clock.steady), Buffers(config.limits.buffered)
-        self._fetcher = Fetcher(self._cache, collapse, buffers, Costs(self._settlement), self._clock)
+        self._buffers = Buffers(config.limits.buffered)
+        collapse = Collapse(self._clock.steady)
+        self._fetcher = Fetcher(self._cache, collapse, self._buffers, Costs(self._settlement), self._clock)
         self._metrics = Metrics(self._gauges(), __version__)
         self._watch = Watch(self._metrics, self._clock)
-        self._health = Health({"ledger": lambda: self._ledger.healthy})
+        self._watch.configure(config.log.sample)
+        self._idempotency = Idempotency(self._ledger, self._clock)
+        self._refreshes = Refreshes(
+            live=lambda: self._pipeline.live,
+            preparer=lambda: self._preparer,
+            fetcher=self._fetcher,
+            settlement=self._settlement,
+            watch=self._watch,
+            clock=self._clock,
+        )
+        self._upstreams: dict[str, HttpUpstream] = {}
+        self._health = Health({"ledger": lambda: self._ledger.healthy}, lambda: self._upstreams)
+        self._tasks = Tasks()
         # What was opened last is closed first.
         self._opened = AsyncExitStack()
         self._opened.push_async_callback(self._ledger.close)
@@ -69,70 +104,150 @@ class Gateway:
         except BadStart:
             await self._opened.aclose()
             raise
+        self._watching = asyncio.create_task(self._reloader.watch())
         self._health.serving = True
         self._log.info("serving", listen=str(self._config.listen), admin=str(self._config.admin.listen))
+
+    async def reload(self) -> ReloadStatus:
+        """Read the config again now, and go by it if all of it is right."""
+        return await self._reloader.reload()
 
     async def drain(self) -> None:
         """Stop accepting, answer what was accepted, let every fetch end and settle, close the books."""
         self._health.serving = False
         self._log.info("draining")
+        self._watching.cancel()
+        await self._reloader.close()
         await self._listener.drain()
+        await self._refreshes.finish()
         await self._pipeline.finish()
         await self._opened.aclose()
         self._log.info("stopped")
 
+    async def adopt(self, config: Config) -> None:
+        """Swap a config in, at once and whole; requests under way go on by the one that they began with.
+
+        Raises BadStart, and nothing has changed.
+        """
+        ready = await provisioned(config, self._keyring)
+        upstreams = await self._connected(ready)
+        if self._keyring.adopt(ready.keys):
+            self._swap(ready, upstreams)
+            return
+        # Whoever makes keys all the time must not keep the config out.
+        with self._keyring.held():
+            ready = await provisioned(config, self._keyring)
+            self._keyring.adopt(ready.keys)
+            self._swap(ready, upstreams)
+
     async def _start(self) -> None:
-        keyring = Keyring.open(self._config.store.path, self._clock)
-        self._opened.push_async_callback(keyring.close)
-        compiled = snapshot(self._config)
-        keyring.configure(compiled.keys, Directory(self._config))
-        preparer = Preparer(replace(compiled, keys=keyring))
-        live = self._provision(preparer, keyring)
+        delay = LoopDelay(asyncio.get_running_loop(), self._metrics.loop_delay)
+        self._opened.callback(delay.close)
+        delay.start()
+        self._keyring = Keyring.open(self._config.store.path, self._clock)
+        self._opened.push_async_callback(self._keyring.close)
+        self._opened.push_async_callback(self._disconnect)
+        ready = await provisioned(self._config, self._keyring)
+        self._upstreams = await self._connected(ready)
+        self._keyring.adopt(ready.keys)
+        self._keyring.listen(self._key_changed)
         self._pipeline = Pipeline(
-            live=live,
+            live=self._provide(ready),
             cache=self._cache,
             fetcher=self._fetcher,
             settlement=self._settlement,
-            idempotency=Idempotency(self._ledger, self._clock),
+            idempotency=self._idempotency,
             answering=Answering(self._clock),
             watch=self._watch,
             clock=self._clock,
         )
-        await self._open_doors(preparer, keyring)
+        await self._open_doors()
 
-    def _provision(self, preparer: Preparer, keyring: Keyring) -> Live:
-        """The config in operation, which hears of every key that is made or revoked."""
-        provisioned = preparer.snapshot
-        self._meter.configure(provisioned)
-        memo = Memo(preparer, provisioned.trusted_proxies)
+    def _swap(self, ready: Provisioned, upstreams: dict[str, HttpUpstream]) -> None:
+        """Nothing here waits: what begins after it begins under the new config."""
+        former, self._upstreams = self._upstreams, upstreams
+        self._tasks.start(_emptied(self._memo))
+        self._pipeline.live = self._provide(ready)
+        config = self._config = ready.config
+        self._listener.configure(config.limits, config.trusted_proxies)
+        self._admin.protect(config.admin.token)
+        self._buffers.limit = config.limits.buffered
+        self._cache.resize(config.store.memory)
+        self._ledger.keep(config.ledger.keep)
+        self._logs.configure(config.log)
+        self._watch.configure(config.log.sample)
+        for name, upstream in former.items():
+            if upstreams.get(name) is not upstream:
+                self._tasks.start(upstream.retire())
 
-        def changed(account: Account) -> None:
-            memo.forget(account.id)
-            self._meter.enroll(account)
+    def _provide(self, ready: Provisioned) -> Live:
+        """The config in operation. Its memo hears of every key that is made or revoked, and goes with it."""
+        snapshot = ready.preparer.snapshot
+        self._meter.configure(ready.roster)
+        self._preparer, self._memo = ready.preparer, Memo(ready.preparer, snapshot.trusted_proxies)
+        return Live(snapshot, self._memo, self._upstreams)
 
-        keyring.listen(changed)
-        return Live(provisioned, memo, self._upstreams(provisioned))
+    def _key_changed(self, account: Account) -> None:
+        self._memo.forget(account.id)
+        self._meter.enroll(account)
 
-    def _upstreams(self, provisioned: Snapshot) -> dict[str, HttpUpstream]:
-        upstreams = {
-            name: HttpUpstream(policy, self._metrics, self._clock) for name, policy in provisioned.upstreams.items()
-        }
-        for upstream in upstreams.values():
-            self._opened.push_async_callback(upstream.close)
+    async def _connected(self, ready: Provisioned) -> dict[str, HttpUpstream]:
+        """The upstreams as they are now, where their settings are the same; new ones for the others."""
+        upstreams = {}
+        for name, policy in ready.preparer.snapshot.upstreams.items():
+            known = self._upstreams.get(name)
+            same = known is not None and known.policy == policy
+            upstreams[name] = known if known is not None and same else HttpUpstream(policy, self._metrics, self._clock)
+            # Each takes a moment, and there may be many.
+            await asyncio.sleep(0)
         return upstreams
 
-    async def _open_doors(self, preparer: Preparer, keyring: Keyring) -> None:
+    async def _disconnect(self) -> None:
+        await self._tasks.finish()
+        for upstream in self._upstreams.values():
+            await upstream.close()
+
+    async def _open_doors(self) -> None:
         config = self._config
-        routes = KeysApi(keyring, self._meter, self._ledger.committed).routes()
-        admin = Admin(self._metrics, self._health, config.admin.token, routes)
-        self._opened.push_async_callback(admin.close)
-        await admin.open(config.admin.listen.host, config.admin.listen.port)
-        own = Own(preparer.account_of, self._meter, self._ledger, self._clock, self._watch.request_id)
+        self._admin = Admin(self._metrics, self._health, config.admin.token, self._endpoints())
+        self._opened.push_async_callback(self._admin.close)
+        await self._admin.open(config.admin.listen.host, config.admin.listen.port)
+        own = Own(self._account_of, self._meter, self._ledger, self._clock, self._watch.request_id)
         self._listener = Listener(self._pipeline, self._health, own, config.limits, config.trusted_proxies)
         await self._listener.open(config.listen.host, config.listen.port)
 
+    def _endpoints(self) -> list[Endpoint]:
+        """The operators' API."""
+        keyring, meter, committed = self._keyring, self._meter, self._ledger.committed
+        operating = Operating(
+            live=lambda: self._pipeline.live,
+            preparer=lambda: self._preparer,
+            cache=self._cache,
+            collapse=self._fetcher.collapse,
+            meter=meter,
+            committed=committed,
+            idempotency=self._idempotency,
+            state=lambda name: self._upstreams[name].state() if name in self._upstreams else None,
+            clock=self._clock,
+        )
+        reports = Reports(self._config.store.path, self._ledger.booked)
+        apis = (
+            KeysApi(keyring),
+            GrantsApi(keyring.account, meter, committed),
+            AccountsApi(keyring, meter, committed),
+            StoredApi(self._cache, lambda: self._preparer, self._clock),
+            RefreshesApi(self._refreshes, keyring.account),
+            ExplainApi(Explainer(operating), keyring.account),
+            ConfigApi(self._reloader),
+            LogApi(self._logs),
+            UsageApi(reports, lambda: self._preparer.snapshot.timezone, self._clock, self._health),
+        )
+        return [endpoint for api in apis for endpoint in api.endpoints()]
+
+    def _account_of(self, request: Request) -> Account:
+        return self._preparer.account_of(request)
+
     def _gauges(self) -> Gauges:
-        loaded = self._clock.wall()
         return Gauges(
             stored_responses=lambda: self._cache.stored_responses,
             stored_bytes=lambda: self._cache.stored_bytes,
@@ -144,6 +259,16 @@ class Gateway:
             ledger_drift=self._ledger.drift,
             ledger_bytes=self._ledger.size,
             store_up=lambda: self._ledger.healthy,
-            config_reload_ok=lambda: True,
-            config_reload_time=lambda: loaded,
+            config_reload_ok=lambda: self._reloader.status.ok,
+            config_reload_time=lambda: self._reloader.status.loaded_at,
+            upstreams_up=lambda: {name: upstream.state().up for name, upstream in self._upstreams.items()},
+            log_lines_dropped=lambda: self._logs.dropped,
         )
+
+
+async def _emptied(memo: Memo) -> None:
+    """Tens of thousands of heads take long to free: in steps, ahead of the last request that goes by them."""
+    left = True
+    while left:
+        left = memo.shrink(_FREED)
+        await asyncio.sleep(0)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from gateway.errors import Problem
+from gateway.exchange import Exchange
 from gateway.messages import Stream
 from gateway.rfc9111.stored import StoredResponse
 from gateway.rfc9111.storing import Unstorable
@@ -96,14 +97,16 @@ class Flight:
     """One fetch under way, and those who wait for it.
 
     `is_outdated`: a refresh or an unsafe method has overtaken it, so that whoever asks now must not get its answer.
+    `exchange` tells how long the upstream takes, None until it is asked.
     """
 
-    __slots__ = ("_followers", "_leader", "is_outdated", "key", "rank")
+    __slots__ = ("_followers", "_leader", "exchange", "is_outdated", "key", "rank")
 
     def __init__(self, key: str, rank: Rank) -> None:
         self.key = key
         self.rank = rank
         self.is_outdated: Callable[[], bool] = _never
+        self.exchange: Exchange | None = None
         self._leader: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._followers: list[asyncio.Future[Outcome]] = []
 

@@ -18,6 +18,7 @@ from gateway.cache import Cache, Fetching
 from gateway.collapse import Collapse, Failed, Fetched, Flight, Outcome, Private, Unkept
 from gateway.costs import Costs
 from gateway.errors import Problem, Reason
+from gateway.exchange import Exchange
 from gateway.messages import Fields, Outgoing, Response, Stream
 from gateway.parts import Parts
 from gateway.ports import Clock, Upstream
@@ -92,34 +93,38 @@ class Fetcher:
         outcome: Outcome = Failed(Problem(Reason.internal_error))
         fetching = self._cache.begin(errand.prepared.memberships())
         flight.is_outdated = lambda: fetching.outdated
+        exchange = flight.exchange = Exchange(self._clock.steady())
         try:
-            outcome = await self._fetch(flight, errand, fetching)
+            outcome = await self._fetch(flight, errand, fetching, exchange)
         except Problem as problem:
             outcome = Failed(problem)
         except Exception as error:  # noqa: BLE001 - a bug of ours, which its callers are told of as such
             self._log.error("fetch failed", route=errand.prepared.route.name, exc_info=error)
         finally:
+            exchange.ended(self._clock.steady())
             self._cache.end(fetching)
             if not self.collapse.land(flight, outcome) and isinstance(outcome, Private):
                 await _give_up(outcome)
 
-    async def _fetch(self, flight: Flight, errand: Errand, fetching: Fetching) -> Outcome:
+    async def _fetch(self, flight: Flight, errand: Errand, fetching: Fetching, exchange: Exchange) -> Outcome:
         route = errand.prepared.route
         try:
             async with asyncio.timeout(errand.policy.total_timeout) as deadline:
                 stream = await errand.upstream.send(errand.outgoing)
+                exchange.answered(self._clock.steady())
                 if problem := judge(stream, ours=route.send_credentials, metered=not route.public):
                     await stream.close()
                     return Failed(problem)
                 if _confirms_another(errand, stream):
                     await stream.close()
-                    return await self._fetch(flight, errand.unconditional(), fetching)
+                    return await self._fetch(flight, errand.unconditional(), fetching, exchange)
                 # What of a part may be stored or shared is what might be of the whole.
                 status = 200 if errand.ranged and stream.status == 206 else stream.status
                 verdict = self._verdict(errand, status, stream.fields)
                 if _is_personal(errand, verdict) and stream.status != 304:
                     self.collapse.part(flight)
                 answer = await read(stream, errand.cache.max_body, self.buffers)
+                exchange.ended(self._clock.steady())
                 deadline.reschedule(None)
         except TimeoutError:
             raise Problem(Reason.upstream_read_timeout) from None

@@ -31,6 +31,7 @@ _APART = ("Range", "If-Range", "If-Match", "If-Unmodified-Since")
 # No answer came: the upstream is not there, or was cut off (RFC 9111 §4.2.4).
 _DISCONNECTED = frozenset(
     {
+        Reason.upstream_circuit_open,
         Reason.upstream_connect_timeout,
         Reason.upstream_dns,
         Reason.upstream_read_timeout,
@@ -142,7 +143,7 @@ class Lookup:
         disconnected = failed.problem.upstream_status is None and failed.problem.reason in _DISCONNECTED
         spare = usable_on_error(variants, seen, policy, now, disconnected=disconnected, demands=demands)
         if spare is None and disconnected and forbids_stale(variants, seen, policy):
-            raise Problem(Reason.validation_failed) from failed.problem
+            raise Problem(Reason.validation_failed, retry_after=failed.problem.retry_after) from failed.problem
         return spare
 
     def errand(

@@ -1,28 +1,33 @@
 """The meter: admits a request by throttle, cap and balance in one step, all or none, and accounts for what it cost."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 
 from gateway.admission.charge import Charge, Quote
 from gateway.admission.outcomes import Outcome, due_for
-from gateway.admission.snapshot import Account, Every, Plan, Rate, Route, Snapshot
+from gateway.admission.snapshot import Account, Every, Plan, Rate, Route
 from gateway.admission.standing import Standing
 from gateway.admission.throttle import SlidingWindow, TokenBucket
+from gateway.errors import Problem
 from gateway.ledger import records
 from gateway.ledger.accounts import due, lapses, taken_over
 from gateway.ledger.ledger import Ledger
-from gateway.ledger.periods import Calendar
 from gateway.ledger.seat import Seat
 from gateway.ledger.tally import Tally
 from gateway.ports import Clock
+from gateway.roster import Roster
 
 HOUSE = Account(id=records.HOUSE, organization=records.HOUSE, plan=Plan("house"), holder=records.HOUSE)
 """Who the gateway's own fetches are for, unlimited."""
 
 # What the book can add to without passing 64 bits, other accounts' tokens included.
 _MOST_GRANTED = 2**56
+
+# Accounts that are read before requests get their turn: half a millisecond.
+_SLICE = 1000
 
 # Seconds that a force refresh is kept for the next start beyond the cap's window: the wall clock may be set meanwhile.
 _FORCED_KEPT = 7200.0
@@ -59,39 +64,34 @@ class Meter:
         self.tally = Tally(free=HOUSE.id)
         self._ledger = ledger
         self._clock = clock
-        self._calendar = Calendar("UTC")
-        self._accounts: dict[str, Account] = {}
-        self._heirs: dict[str, Account] = {}
-        self._caps: dict[str, Rate | None] = {}
+        self._roster = Roster.of((), "UTC")
         self._seats: dict[str, Seat] = {}
+        self._former_seats: dict[str, Seat] = {}
         self._windows: dict[str, SlidingWindow] = {}
         self._forced = _by_organization(ledger.forced)
         ledger.listen(self.tally.count)
 
-    def configure(self, snapshot: Snapshot) -> None:
+    def configure(self, roster: Roster) -> None:
         """Takes over plans, throttles and caps; a throttle goes on as it is unless its own setting changed.
 
-        A cap that changed still counts what the former one has admitted.
+        A cap that changed still counts what the former one has admitted. Each account takes its seat anew when it is
+        next seen, so that many take no longer than few.
         """
-        self._calendar = Calendar(snapshot.timezone)
-        self._accounts = {account.id: account for account in snapshot.keys.values()}
-        self._heirs = {account.former: account for account in self._accounts.values() if account.former is not None}
-        self._caps = {account.organization: account.force_refresh_cap for account in self._accounts.values()}
+        self._roster = roster
         for organization, window in self._windows.items():
-            cap = self._caps.get(organization)
+            cap = roster.caps.get(organization)
             if cap is not None and cap != window.rate:
                 self._windows[organization] = _restored(cap, window.times)
-        seats, self._seats = self._seats, {}
-        for name in seats.keys() & self._accounts.keys():
-            self._sit(self._accounts[name], seats[name].bucket)
+        self._former_seats |= self._seats
+        self._seats = {}
 
     def enroll(self, account: Account) -> None:
         """Takes over one account that is new, or that has changed, as `configure` does for all."""
-        self._accounts[account.id] = account
-        self._caps.setdefault(account.organization, account.force_refresh_cap)
-        seat = self._seats.get(account.id)
+        self._roster.accounts[account.id] = account
+        self._roster.caps.setdefault(account.organization, account.force_refresh_cap)
+        seat = self._seats.pop(account.id, None)
         if seat is not None:
-            self._sit(account, seat.bucket)
+            self._former_seats[account.id] = seat
 
     def charge(self, account: Account, route: Route, quote: Quote, outcome: Outcome, request: str = "") -> Charge:
         """Admits and charges a reuse. One that costs more than a plain lookup is an operation with a receipt.
@@ -192,17 +192,39 @@ class Meter:
         free, given = (None, None) if seat.unlimited else (balance.balance, balance.term.given)
         return Standing(free, balance.reserved, balance.charged, given, left, seat.standing(0, now))
 
-    def accounts_above(self, percent: int) -> int:
-        """How many accounts have used `percent` of their present grant, or more. Reads every account."""
+    def refusal(self, account: Account, tokens: int, *, forced: bool) -> Problem | None:
+        """What an operation of so many tokens would be refused with now, None where it is admitted; takes nothing."""
+        seat = self._seats.get(account.id) or self._sit(account)
+        wall, now = self._clock.wall(), self._clock.steady()
+        self._renew(seat, wall)
+        try:
+            window = seat.admit(tokens, forced, wall, now)
+        except Problem as problem:
+            return problem
+        if window is not None:
+            window.undo()
+        if seat.bucket is not None:
+            seat.bucket.give_back()
+        return None
+
+    async def accounts_above(self, percents: Sequence[int]) -> dict[int, int]:
+        """How many accounts have used each of `percents` of their present grant, or more.
+
+        Reads every account, some at a time, and lets others go on in between.
+        """
         wall, balances = self._clock.wall(), self._ledger.accounts.balances
-        present = {every: self._calendar.period(every, wall).id for every in Every}
-        above = 0
-        for account in self._accounts.values():
+        present = {every: self._roster.calendar.period(every, wall).id for every in Every}
+        above = dict.fromkeys(percents, 0)
+        for number, account in enumerate(list(self._roster.accounts.values()), 1):
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
             plan, balance = account.plan, balances.get(account.holder)
-            if plan.grant is None or balance is None:
+            if plan.grant is None or balance is None or present[plan.every] > balance.term.period:
                 continue
-            period, given = balance.term
-            above += present[plan.every] <= period and 100 * (given - balance.remaining) >= percent * given
+            given = balance.term.given
+            used = 100 * (given - balance.remaining)
+            for percent in percents:
+                above[percent] += used >= percent * given
         return above
 
     def _admit(self, seat: Seat, tokens: int, forced: bool, wall: float, now: float) -> None:
@@ -224,9 +246,9 @@ class Meter:
         """Brings the balance up to its plan: grants are made when somebody looks."""
         account = seat.account
         # Whoever has taken the former name keeps what is granted under it.
-        if account.former is not None and account.former not in self._accounts:
+        if account.former is not None and account.former not in self._roster.accounts:
             self._take_over(account.former, account.holder, wall)
-        period = self._calendar.period(account.plan.every, wall)
+        period = self._roster.calendar.period(account.plan.every, wall)
         for record in due(account.holder, seat.balance, account.plan, period, wall):
             self._ledger.post(record)
         seat.renewed(period)
@@ -255,16 +277,17 @@ class Meter:
     def _lapses(self, reserve: records.Reserve) -> bool:
         return lapses(reserve, self._ledger.accounts.balance(reserve.holder))
 
-    def _sit(self, account: Account, bucket: TokenBucket | None = None) -> Seat:
+    def _sit(self, account: Account) -> Seat:
         """A seat by the present config; by the request's own for an account that is configured no more.
 
         One that has another name by now sits where that does: nobody grants to the former name again.
         """
-        heir = self._heirs.get(account.holder)
-        if heir is not None and account.id not in self._accounts:
+        heir = self._roster.heirs.get(account.holder)
+        if heir is not None and account.id not in self._roster.accounts:
             return self._seats.get(heir.id) or self._sit(heir)
-        account = self._accounts.get(account.id, account)
-        policy = account.plan.throttle
+        account = self._roster.accounts.get(account.id, account)
+        former, policy = self._former_seats.pop(account.id, None), account.plan.throttle
+        bucket = None if former is None else former.bucket
         if bucket is None or bucket.policy != policy:
             bucket = TokenBucket(policy) if policy is not None else None
         balance = self._ledger.accounts.balance(account.holder)
@@ -274,7 +297,7 @@ class Meter:
     def _window(self, account: Account) -> SlidingWindow | None:
         """The organization's one window. Its rate is the present config's, whichever config `account` is from."""
         organization = account.organization
-        cap = self._caps.get(organization, account.force_refresh_cap)
+        cap = self._roster.caps.get(organization, account.force_refresh_cap)
         if cap is None:
             return None
         window = self._windows.get(organization)

@@ -1,5 +1,6 @@
 """Stored parts of responses (RFC 9111 §3.3 and §3.4): beside the whole ones, under a key of their own."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from gateway.answers.head import partial_head, whole_head
@@ -14,15 +15,21 @@ from gateway.rfc9111.selecting import select
 from gateway.rfc9111.stored import Policy, StoredResponse
 from gateway.rfc9111.storing import head_fields
 
+Peek = Callable[[str], tuple[StoredResponse, ...]]
+
 _PARTIAL = Fetch(Fwd.partial)
 _DEMANDED = Fetch(Fwd.request, demanded=True)
 
 
 class Parts:
-    """At most one part for each variant, the latest that could not be joined to the one before."""
+    """At most one part for each variant, the latest that could not be joined to the one before.
 
-    def __init__(self, cache: Cache, clock: Clock) -> None:
+    `find` looks with `peek`, the cache's own unless told otherwise.
+    """
+
+    def __init__(self, cache: Cache, clock: Clock, peek: Peek | None = None) -> None:
         self._cache = cache
+        self._peek = peek or cache.peek
         self._clock = clock
 
     def find(
@@ -32,7 +39,7 @@ class Parts:
 
         A fetch, told apart from a miss, where the part does not hold all of it, or they do not allow it.
         """
-        now, held = self._clock.steady(), self._cache.peek(_beside(key))
+        now, held = self._clock.steady(), self._peek(_beside(key))
         found = decide(held, selecting, policy, now, forced=False, cooldown=0.0)
         part = _part(found.stored) if isinstance(found, Reuse) else None
         if not isinstance(found, Reuse) or part is None:

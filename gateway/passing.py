@@ -13,6 +13,7 @@ from gateway.cache import Cache, Fetching
 from gateway.consequences import Consequences
 from gateway.costs import Costs
 from gateway.errors import Problem, Reason
+from gateway.exchange import Exchange
 from gateway.idempotency import Claim
 from gateway.messages import Answer, Fields, Outgoing, Response, Stream
 from gateway.meter import Reservation
@@ -31,6 +32,7 @@ _MOST_BUFFERED = 8 << 20
 # The upstream has seen nothing of the request.
 _UNSENT = frozenset(
     {
+        Reason.upstream_circuit_open,
         Reason.upstream_connect_timeout,
         Reason.upstream_dns,
         Reason.upstream_queue_full,
@@ -100,12 +102,15 @@ class Passing:
 
     async def _send(self, passage: Passage) -> Stream:
         prepared = passage.prepared
+        exchange = passage.op.exchange = Exchange(self._clock.steady())
         try:
             stream = await passage.upstream.send(passage.outgoing)
         except Problem as unanswered:
+            exchange.ended(self._clock.steady())
             if unanswered.reason not in _UNSENT:
                 self._consequences.of_silence(prepared)
             raise
+        exchange.answered(self._clock.steady())
         passage.op.fwd_status = stream.status
         problem = judge(stream, ours=prepared.route.send_credentials, metered=not prepared.route.public)
         if problem is None and passage.bridged and stream.status in ERRORS:
@@ -147,9 +152,9 @@ class Passing:
         """Buffered only where it is stored, as what `keeping` brought, or where tokens go into it."""
         route = passage.prepared.route
         if keeping is not None and route.cache is not None:
-            whole = await self._read(stream, passage.policy, route.cache.max_body)
+            whole = await self._read(passage, stream, route.cache.max_body)
         elif route.tokens_in_body:
-            whole = await self._read(stream, passage.policy, _MOST_BUFFERED)
+            whole = await self._read(passage, stream, _MOST_BUFFERED)
         else:
             whole = stream
         if isinstance(whole, Stream):
@@ -157,12 +162,15 @@ class Passing:
         await self._costs.record(passage.prepared, passage.policy, whole)
         return await self._answer_whole(passage, stream, whole, began, keeping)
 
-    async def _read(self, stream: Stream, policy: UpstreamPolicy, most: int) -> Response | Stream:
+    async def _read(self, passage: Passage, stream: Stream, most: int) -> Response | Stream:
         try:
-            async with asyncio.timeout(policy.total_timeout):
+            async with asyncio.timeout(passage.policy.total_timeout):
                 return await read(stream, most, self._buffers)
         except TimeoutError:
             raise Problem(Reason.upstream_read_timeout) from None
+        finally:
+            if passage.op.exchange is not None:
+                passage.op.exchange.ended(self._clock.steady())
 
     async def _answer_whole(
         self, passage: Passage, stream: Stream, whole: Response, began: float, keeping: Fetching | None

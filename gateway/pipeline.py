@@ -19,33 +19,30 @@ from gateway.answering import Answering
 from gateway.answers.head import spliced_head
 from gateway.answers.splice import cut
 from gateway.cache import Cache
-from gateway.collapse import Failed, Fetched, Flight, NotKept, Outcome, Private, Unkept
+from gateway.collapse import Failed, Flight, Outcome
+from gateway.concluding import Concluding
 from gateway.errors import Problem, Reason
 from gateway.fetch import Fetcher
 from gateway.idempotency import Idempotency, Replay
 from gateway.lookup import Live, Lookup
-from gateway.messages import Answer, Fields, Request, Stream
+from gateway.messages import Answer, Fields, Request
 from gateway.onward import for_head, for_pass
 from gateway.operation import Operation
 from gateway.parts import Parts
 from gateway.passing import Passage, Passing
 from gateway.ports import Clock
 from gateway.revalidation import Revalidation
-from gateway.rfc9111.freshness import current_age
 from gateway.rfc9111.reuse import Fetch, Fwd, Refuse, Reuse, ReuseWhileRevalidating, Validate
-from gateway.rfc9111.selecting import matches, select
+from gateway.rfc9111.selecting import select
 from gateway.rfc9111.stored import StoredResponse
 from gateway.settlement import Settlement
 from gateway.watch import Watch
-
-# A response that a refresh outdated while it was fetched is not served as fresh: its callers decide again, this often.
-_MOST_TURNS = 4
 
 _NO_FIELDS = CIMultiDict[str]()
 
 
 class Pipeline:
-    """The steps; every door for clients hands its requests to `handle`."""
+    """The steps; every door for clients hands its requests to `handle`, which go by what is `live` when they begin."""
 
     def __init__(
         self,
@@ -58,7 +55,7 @@ class Pipeline:
         watch: Watch,
         clock: Clock,
     ) -> None:
-        self._live = live
+        self.live = live
         self._cache = cache
         self._collapse = fetcher.collapse
         self._fetcher = fetcher
@@ -70,12 +67,13 @@ class Pipeline:
         self._watch = watch
         self._clock = clock
         self._passing = Passing(cache, settlement, answering, fetcher.buffers, fetcher.costs, clock)
+        self._concluding = Concluding(cache, fetcher.collapse, settlement, answering, self._passing, watch, clock)
         self._revalidation = Revalidation(cache, fetcher, settlement, watch)
 
     async def handle(self, request: Request) -> Answer:
         """The answer to one request, whatever happens to it on its way."""
         op = Operation(request, self._watch.request_id(request.fields), self._clock.steady())
-        live = self._live
+        live = self.live
         try:
             prepared = op.prepared = live.preparer.prepare(request)
             op.route = prepared.route.name
@@ -195,7 +193,7 @@ class Pipeline:
             return None
         if lookup.goes_on_as_head and self._joinable(lookup) is None and lookup.prepared.key not in self._heads:
             return await self._head(lookup, variants, decision)
-        return await self._conclude(lookup, await self._obtain(lookup, decision))
+        return await self._concluding.conclude(lookup, await self._obtain(lookup, decision))
 
     async def _obtain(self, lookup: Lookup, decision: Validate | Fetch) -> Outcome:
         """Join the flight that is under way, or start one."""
@@ -205,14 +203,23 @@ class Pipeline:
         flight = self._joinable(lookup)
         op.collapsed = flight is not None
         if flight is not None:
-            return await flight.follow()
+            return await self._follow(op, flight)
         validating = decision.stored if isinstance(decision, Validate) else None
         ranged, guarded = validating is None and lookup.goes_on_with_range, lookup.goes_on_guarded
         self._watch.not_forwarded(op.route, dropped(lookup.prepared, lookup.live.snapshot))
         key = lookup.part_key if ranged or guarded else lookup.prepared.key
         flight = self._collapse.take_off(key, op.rank, alone=op.alone)
         self._fetcher.start(flight, lookup.errand(validating, ranged=ranged, guarded=guarded))
-        return await flight.lead()
+        outcome = await flight.lead()
+        op.exchange = flight.exchange
+        return outcome
+
+    async def _follow(self, op: Operation, flight: Flight) -> Outcome:
+        since = self._clock.steady()
+        outcome = await flight.follow()
+        op.waited += self._clock.steady() - since
+        op.exchange = flight.exchange
+        return outcome
 
     def _joinable(self, lookup: Lookup) -> Flight | None:
         op, keys = lookup.op, [] if lookup.goes_on_guarded else [lookup.prepared.key]
@@ -239,67 +246,9 @@ class Pipeline:
         except Problem as problem:
             if problem.reason is Reason.ledger_unavailable:
                 raise
-            return await self._fall_back(lookup, Failed(problem))
+            return await self._concluding.fall_back(lookup, Failed(problem))
         finally:
             self._heads.discard(prepared.key)
-
-    async def _conclude(self, lookup: Lookup, outcome: Outcome) -> Answer | None:
-        """The answer that the outcome means for this operation; None where it must decide again."""
-        match outcome:
-            case Fetched():
-                return await self._deliver(lookup, outcome)
-            case Failed():
-                return await self._fall_back(lookup, outcome)
-            case Private():
-                return await self._keep_apart(lookup, outcome)
-            case _:
-                assert_never(outcome)
-
-    async def _keep_apart(self, lookup: Lookup, outcome: Private) -> Answer | None:
-        """The leader answers with what is its own; a follower goes on by itself."""
-        op, answer = lookup.op, outcome.answer
-        if answer is None:
-            op.alone = True
-            return None
-        self._note(op, 304 if outcome.validated else answer.status, outcome.reason)
-        if isinstance(answer, Stream):
-            return await self._passing.answer(op, lookup.prepared, answer, lookup.policy)
-        return await self._answer_with(op, answer, free=outcome.unproven)
-
-    async def _deliver(self, lookup: Lookup, outcome: Fetched) -> Answer | None:
-        """Answer with what was fetched, unless it is for others only or a refresh has outdated it meanwhile."""
-        op, stored = lookup.op, outcome.stored
-        # Whose own fetch it was takes it as it is: Vary may name a field that every exchange has anew.
-        if op.collapsed and not matches(stored.selecting, lookup.seen((stored,))):
-            self._collapse.mark_private(lookup.prepared.key)
-            op.alone = True
-            return None
-        if outcome.reason is Unkept.outdated and not op.forced and lookup.turns < _MOST_TURNS:
-            return None
-        op.stored = outcome.kept
-        self._note(op, 304 if outcome.validated else stored.status, outcome.reason)
-        own = stored if op.collapsed or outcome.own is None else outcome.own
-        return await self._answer_with(op, own)
-
-    async def _fall_back(self, lookup: Lookup, outcome: Failed) -> Answer:
-        """RFC 5861 §4: a stale answer where one is allowed, else what the upstream said, else the problem."""
-        op = lookup.op
-        op.fwd_status = outcome.problem.upstream_status
-        # Looked up anew: an unsafe method may have forbidden it while the upstream failed.
-        variants = self._cache.peek(lookup.prepared.key)
-        spare = lookup.spare(variants, self._clock.steady(), outcome)
-        if spare is not None:
-            op.stale, op.detail, op.ttl = True, spare.detail, floor(spare.ttl)
-            charge = await self._settlement.settle(op, op.ended(spare.stored.status), spare.stored)
-            return self._answering.stored(op, spare.stored, spare.age, charge)
-        if outcome.answer is None:
-            raise outcome.problem
-        return await self._answer_with(op, outcome.answer)
-
-    async def _answer_with(self, op: Operation, answer: StoredResponse, *, free: bool = False) -> Answer:
-        outcome = op.ended(answer.status, fresh=op.forced or op.demanded, free=free)
-        charge = await self._settlement.settle(op, outcome, answer)
-        return self._answering.stored(op, answer, current_age(answer, self._clock.steady()), charge)
 
     async def _pass(self, op: Operation, prepared: Prepared, live: Live) -> Answer:
         """Straight through, in both directions; buffered only where tokens go into the body."""
@@ -320,10 +269,3 @@ class Pipeline:
             problem = unwritten
         self._watch.refused(op, problem)
         return self._answering.problem(op, problem, charge)
-
-    def _note(self, op: Operation, status: int, reason: NotKept | None) -> None:
-        op.fwd_status = status
-        if reason is not None:
-            op.detail = reason.detail
-        if reason is not None and not op.collapsed:
-            self._watch.not_stored(op, reason.name)

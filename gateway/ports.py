@@ -31,6 +31,12 @@ class SecondTier(Protocol):
     async def drop(self, groups: tuple[str, ...], before: float, keep: str | None) -> None:
         """Outdate what belongs to one of `groups` and began before `before` (steady seconds), but for key `keep`."""
 
+    async def purge(self, selection: tuple[str, ...], before: float, *, hard: bool) -> None:
+        """Leave out from now on what `selection` (as `stores.selection` writes it) takes and began before `before`.
+
+        Unless `hard` it is still found, and says when it was `purged`.
+        """
+
 
 class Upstream(Protocol):
     """One upstream as the pipeline sees it."""

@@ -9,7 +9,7 @@ import orjson
 
 from gateway.errors import Problem, Reason
 from gateway.messages import Response, Stream
-from gateway.rfc9111.dates import parse_date
+from gateway.rfc9111.dates import retry_after
 
 _PROVABLE = 1024 * 1024
 _CREDENTIAL_STATUSES = frozenset({401, 402, 403, 407})
@@ -19,12 +19,12 @@ class Buffers:
     """The bytes of unfinished content that the gateway holds, under one bound for all (`limits.buffered`)."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self.held = 0
 
     def take(self, size: int) -> None:
         """Hold `size` bytes more; raises Problem(buffers_full) where the bound would be passed."""
-        if self.held + size > self._limit:
+        if self.held + size > self.limit:
             raise Problem(Reason.buffers_full, retry_after=1)
         self.held += size
 
@@ -42,7 +42,7 @@ def judge(stream: Stream, *, ours: bool, metered: bool) -> Problem | None:
     if ours and status in _CREDENTIAL_STATUSES:
         return Problem(Reason.upstream_credentials_rejected, upstream_status=status)
     if ours and status == 429:
-        return Problem(Reason.upstream_rate_limited, retry_after=retry_after(stream), upstream_status=status)
+        return Problem(Reason.upstream_rate_limited, retry_after=retry_after(stream.fields), upstream_status=status)
     return failure(stream) if metered and status >= 500 else None
 
 
@@ -55,17 +55,7 @@ def failure(stream: Stream) -> Problem:
             reason = Reason.upstream_read_timeout
         case _:
             reason = Reason.upstream_error
-    return Problem(reason, retry_after=retry_after(stream), upstream_status=stream.status)
-
-
-def retry_after(stream: Stream) -> float | None:
-    """The upstream's Retry-After in seconds (RFC 9110 §10.2.3); a date is counted from the answer's own Date."""
-    value = stream.fields.get("Retry-After", "")
-    if value.isascii() and value.isdecimal() and len(value) < 10:
-        return float(value)
-    date = parse_date(stream.fields.get("Date", ""), 0.0)
-    until = None if date is None else parse_date(value, date)
-    return None if date is None or until is None else max(0.0, until - date)
+    return Problem(reason, retry_after=retry_after(stream.fields), upstream_status=stream.status)
 
 
 async def read(stream: Stream, most: int, buffers: Buffers) -> Response | Stream:

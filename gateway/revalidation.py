@@ -1,16 +1,10 @@
 """Replacing stale stored responses in the background (RFC 5861 §3), on the house account."""
 
-from contextlib import suppress
-from typing import assert_never
-
 from gateway.admission.outcomes import Outcome
 from gateway.cache import Cache
-from gateway.collapse import Failed, Fetched, Flight, Private
-from gateway.collapse import Outcome as Ended
-from gateway.errors import Problem, Reason
+from gateway.collapse import Fetched, Flight
 from gateway.fetch import Errand, Fetcher
-from gateway.messages import Stream
-from gateway.meter import Reservation
+from gateway.house import House
 from gateway.settlement import Settlement
 from gateway.tasks import Tasks
 from gateway.watch import Watch
@@ -21,9 +15,8 @@ class Revalidation:
 
     def __init__(self, cache: Cache, fetcher: Fetcher, settlement: Settlement, watch: Watch) -> None:
         self._cache = cache
-        self._fetcher = fetcher
         self._collapse = fetcher.collapse
-        self._settlement = settlement
+        self._house = House(fetcher, settlement)
         self._watch = watch
         self._tasks = Tasks()
 
@@ -42,33 +35,10 @@ class Revalidation:
         await self._tasks.finish()
 
     async def _run(self, flight: Flight, errand: Errand) -> None:
-        prepared = errand.prepared
-        try:
-            reservation = await self._settlement.reserve_house(prepared)
-        except Problem as problem:
-            self._collapse.land(flight, Failed(problem))
-            self._watch.refreshed(prepared.route.name, "background", delivered=False)
-            return
-        except BaseException:
-            # A bug of ours, or the end of the process: nobody may wait for this flight any longer.
-            self._collapse.land(flight, Failed(Problem(Reason.internal_error)))
-            raise
-        self._fetcher.start(flight, errand)
-        outcome = await flight.lead()
-        if isinstance(outcome, Private) and isinstance(outcome.answer, Stream):
-            await outcome.answer.close()
-        self._watch.refreshed(prepared.route.name, "background", delivered=isinstance(outcome, Fetched))
-        # What the journal does not take now the settlement gives back itself.
-        with suppress(Problem):
-            await self._end(reservation, outcome)
+        outcome = await self._house.fetch(flight, errand, _ending)
+        delivered = isinstance(outcome, Fetched)
+        self._watch.refreshed(errand.prepared.route.name, "background", delivered=delivered)
 
-    async def _end(self, reservation: Reservation, outcome: Ended) -> None:
-        match outcome:
-            case Fetched(validated=validated):
-                await self._settlement.settle_house(reservation, Outcome.validated if validated else Outcome.miss)
-            case Failed(problem=problem):
-                await self._settlement.release_house(reservation, problem.reason.name)
-            case Private():
-                await self._settlement.settle_house(reservation, Outcome.uncharged)
-            case _:
-                assert_never(outcome)
+
+def _ending(outcome: Fetched) -> Outcome:
+    return Outcome.validated if outcome.validated else Outcome.miss

@@ -2,45 +2,56 @@
 
 import asyncio
 import gc
-import logging
 import signal
-import sys
+from functools import partial
+from pathlib import Path
 
 import structlog
 import uvloop
 
 from gateway.app import Gateway
-from gateway.config.schema import Config, Log
+from gateway.config.fixed import Fixed
+from gateway.config.load import Loaded, load_apart
+from gateway.logs import Logs
+from gateway.reload import Read
 
 # Containers more than were freed before the youngest are collected, and how many such collections before the older ones
 # are: with the usual 700 and 10 each, prepared heads and stored responses are walked over every second.
 _COLLECTING = (20_000, 20, 20)
 
 
-def serve(config: Config) -> int:
-    """Run a gateway until SIGTERM, SIGINT or SIGHUP; a second one stops it at once.
+def serve(loaded: Loaded, path: Path | None = None) -> int:
+    """Run a gateway until SIGTERM or SIGINT; a second one stops it at once. SIGHUP has the config in `path` read again.
 
     Returns the exit code; raises BadStart.
     """
-    configure_logs(config.log)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(config))
+    read = None if path is None else partial(load_apart, path, Fixed.of(loaded.config))
+    with Logs() as logs, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        logs.configure(loaded.config.log)
+        return runner.run(_serve(loaded, read, logs))
 
 
-async def _serve(config: Config) -> int:
-    signals: asyncio.Queue[None] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, signals.put_nowait, None)
-    gateway = Gateway(config)
+async def _serve(loaded: Loaded, read: Read | None, logs: Logs) -> int:
+    stops: asyncio.Queue[None] = asyncio.Queue()
+    loop, hung_up = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stops.put_nowait, None)
+    loop.add_signal_handler(signal.SIGHUP, hung_up.set)
+    gateway = Gateway(loaded, read, logs)
     await gateway.start()
+    reloading = asyncio.create_task(_reload(gateway, hung_up))
     # What lives from here on to the end need not be looked at by every full collection.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECTING)
-    await signals.get()
+    await stops.get()
+    reloading.cancel()
+    return await _stopped(gateway, stops)
+
+
+async def _stopped(gateway: Gateway, stops: asyncio.Queue[None]) -> int:
     drained = asyncio.create_task(gateway.drain())
-    again = asyncio.create_task(signals.get())
+    again = asyncio.create_task(stops.get())
     await asyncio.wait((drained, again), return_when=asyncio.FIRST_COMPLETED)
     if not drained.done():
         structlog.get_logger("gateway").warning("stopped at once, with requests unanswered")
@@ -50,22 +61,7 @@ async def _serve(config: Config) -> int:
     return 0
 
 
-def configure_logs(log: Log) -> None:
-    """One line per event on standard error: for people on a terminal, else JSON, or as the config says."""
-    people = log.format == "console" or (log.format == "auto" and sys.stderr.isatty())
-    renderer = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if people else structlog.processors.JSONRenderer()
-    )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[log.level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    # Libraries speak through the standard library; what they echo of requests must not reach the log.
-    logging.basicConfig(level=logging.CRITICAL, stream=sys.stderr, force=True)
+async def _reload(gateway: Gateway, hung_up: asyncio.Event) -> None:
+    while await hung_up.wait():
+        hung_up.clear()
+        await gateway.reload()

@@ -1,6 +1,11 @@
 """Composition: a gateway in this process, from its doors' opening to its orderly end."""
 
+import asyncio
 import socket
+from collections.abc import Iterator
+from functools import partial
+from hashlib import sha256
+from itertools import count
 from pathlib import Path
 
 import httpx
@@ -8,21 +13,40 @@ import pytest
 import yaml
 from support.addresses import HOST, free_port
 from support.config import KEY, Config, config, key_field, plan, product_route
+from support.polling import PATIENCE
 from support.scripts import Gate, json_answer
 from support.upstream import ScriptedUpstream
 from support.wire import Connection
 
+from gateway import app
 from gateway.app import Gateway
-from gateway.config.load import load
+from gateway.config.fixed import Fixed
+from gateway.config.load import load_apart
+from gateway.config.load import loaded as read
+from gateway.config.schema import Config as Read
 from gateway.errors import BadStart
+from gateway.keys.keyring import Keyring
+from gateway.keys.orders import Creation, ordered
+from gateway.keys.planning import Planned
+from gateway.logs import Logs
+from gateway.provisioning import Provisioned, provisioned
+
+pytestmark = pytest.mark.slow
 
 
-def loaded(folder: Path, whole: Config, listen: int, admin: int) -> Gateway:
+@pytest.fixture
+def logs() -> Iterator[Logs]:
+    with Logs() as logs:
+        yield logs
+
+
+def loaded(logs: Logs, folder: Path, whole: Config, listen: int, admin: int) -> Gateway:
     """A gateway for `whole` on these ports, its store in `folder`."""
     path = folder / "gateway.yaml"
     placed = whole | {"listen": f"{HOST}:{listen}", "admin": {"listen": f"{HOST}:{admin}"}}
     path.write_text(yaml.safe_dump(placed))
-    return Gateway(load(path))
+    found = read(path)
+    return Gateway(found, partial(load_apart, path, Fixed.of(found.config)), logs)
 
 
 def metered(url: str) -> Config:
@@ -30,9 +54,9 @@ def metered(url: str) -> Config:
     return config(url, product_route(), keys=keys, plans={"pro": plan(2000)})
 
 
-async def test_from_open_to_drained(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+async def test_from_open_to_drained(logs: Logs, tmp_path: Path, upstream: ScriptedUpstream) -> None:
     port, admin = free_port(), free_port()
-    gateway = loaded(tmp_path, metered(upstream.url), port, admin)
+    gateway = loaded(logs, tmp_path, metered(upstream.url), port, admin)
     await gateway.start()
     async with httpx.AsyncClient(headers=key_field()) as client:
         for _ in range(2):
@@ -43,7 +67,7 @@ async def test_from_open_to_drained(tmp_path: Path, upstream: ScriptedUpstream) 
         assert "gateway_stored_responses 1.0" in scraped
         assert (await client.get(f"http://{HOST}:{admin}/readyz")).status_code == 200
     await gateway.drain()
-    again = loaded(tmp_path, metered(upstream.url), port, admin)
+    again = loaded(logs, tmp_path, metered(upstream.url), port, admin)
     await again.start()
     async with httpx.AsyncClient(headers=key_field()) as client:
         answer = await client.get(f"http://{HOST}:{port}/v1/products/1")
@@ -52,12 +76,12 @@ async def test_from_open_to_drained(tmp_path: Path, upstream: ScriptedUpstream) 
 
 
 async def test_one_whose_client_has_left_is_settled_before_the_ledger_closes(
-    tmp_path: Path, upstream: ScriptedUpstream
+    logs: Logs, tmp_path: Path, upstream: ScriptedUpstream
 ) -> None:
     """Its reservation stayed open, to be released at the next start, whatever the upstream had delivered."""
     port, gate = free_port(), Gate()
     upstream.script("/v1/products/1", gate, json_answer({"a": 1}))
-    gateway = loaded(tmp_path, metered(upstream.url), port, free_port())
+    gateway = loaded(logs, tmp_path, metered(upstream.url), port, free_port())
     await gateway.start()
     async with await Connection.open((HOST, port)) as client:
         client.request("GET", "/v1/products/1", f"Authorization: Bearer {KEY}")
@@ -70,12 +94,52 @@ async def test_one_whose_client_has_left_is_settled_before_the_ledger_closes(
 
 
 @pytest.mark.parametrize("taken", ["client", "admin"])
-async def test_a_taken_port_leaves_nothing_half_started(tmp_path: Path, upstream: ScriptedUpstream, taken: str) -> None:
+async def test_a_taken_port_leaves_nothing_half_started(
+    logs: Logs, tmp_path: Path, upstream: ScriptedUpstream, taken: str
+) -> None:
     port, admin = free_port(), free_port()
     with socket.create_server((HOST, port if taken == "client" else admin)):
-        gateway = loaded(tmp_path, metered(upstream.url), port, admin)
+        gateway = loaded(logs, tmp_path, metered(upstream.url), port, admin)
         with pytest.raises(BadStart, match="cannot listen"):
             await gateway.start()
-    again = loaded(tmp_path, metered(upstream.url), port, admin)
+    again = loaded(logs, tmp_path, metered(upstream.url), port, admin)
     await again.start()
     await again.drain()
+
+
+async def test_keys_made_all_the_time_keep_no_config_out(
+    logs: Logs, tmp_path: Path, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key was made during each attempt, and each was begun anew."""
+    numbers, making = count(), list[asyncio.Task[Planned]]()
+
+    async def overtaken(config: Read, keyring: Keyring) -> Provisioned:
+        ready = await provisioned(config, keyring)
+        order = ordered(Creation, {"id": f"made-{next(numbers)}", "plan": "pro"})
+        making.append(asyncio.create_task(keyring.create(order)))
+        await asyncio.sleep(0)
+        return ready
+
+    gateway = loaded(logs, tmp_path, metered(upstream.url), free_port(), free_port())
+    await gateway.start()
+    monkeypatch.setattr(app, "provisioned", overtaken)
+    assert (await asyncio.wait_for(gateway.reload(), PATIENCE)).ok
+    made = [await each for each in making]
+    assert all(sha256(each.secret.encode()).digest() in gateway._keyring for each in made)
+    await gateway.drain()
+
+
+async def test_what_was_prepared_under_the_former_config_is_given_back(
+    logs: Logs, tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
+    port = free_port()
+    gateway = loaded(logs, tmp_path, metered(upstream.url), port, free_port())
+    await gateway.start()
+    former = gateway._memo
+    async with httpx.AsyncClient(headers=key_field()) as client:
+        await client.get(f"http://{HOST}:{port}/v1/products/1")
+        assert former._taken
+        assert (await gateway.reload()).ok
+        await client.get(f"http://{HOST}:{port}/v1/products/1")
+    assert (former._taken, gateway._memo._taken > 0) == (0, True)
+    await gateway.drain()

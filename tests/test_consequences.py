@@ -15,6 +15,8 @@ from gateway.admission.snapshot import CachePolicy, Share
 from gateway.errors import Problem, Reason
 from gateway.rfc9111.stored import Policy
 
+pytestmark = pytest.mark.slow
+
 ITEM = "/v1/products/1"
 JSON = {"Content-Type": "application/json"}
 TTL = CachePolicy(Policy(ttl=60.0))
@@ -74,6 +76,7 @@ async def test_a_change_outdates_what_its_answer_names(running: Way, name: str, 
         (Reason.upstream_truncated, True),
         (Reason.upstream_read_timeout, True),
         (Reason.upstream_refused, False),
+        (Reason.upstream_circuit_open, False),
         (Reason.upstream_queue_full, False),
     ],
 )

@@ -18,6 +18,8 @@ from gateway.ledger.records import Record, Spend
 from gateway.meter import HOUSE
 from gateway.rfc9111.stored import Policy
 
+pytestmark = pytest.mark.slow
+
 ITEM = "/v1/products/1"
 JSON = {"Content-Type": "application/json"}
 BODY = b'{"tokens_consumed":7}'

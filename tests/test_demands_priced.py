@@ -11,6 +11,8 @@ from support.in_process import GRANT, Way, way
 from gateway.admission.snapshot import CachePolicy, ClientDirectives
 from gateway.rfc9111.stored import Policy
 
+pytestmark = pytest.mark.slow
+
 ITEM = "/v1/products/1"
 JSON = {"Content-Type": "application/json"}
 AGED = {"Cache-Control": "max-age=5"}

@@ -18,6 +18,8 @@ from gateway.ledger.records import Charge, Forced, Record, Refund, Release, Sale
 from gateway.rfc9111.stored import Policy
 from gateway.stores.encoding import decode, encode
 
+pytestmark = pytest.mark.slow
+
 ITEM = "/v1/products/1"
 FORCED = f"{ITEM}?include_offers=1&force_refresh=1"
 JSON = {"Content-Type": "application/json"}

@@ -212,3 +212,56 @@ async def test_a_304_that_ends_varying_supersedes_the_variant(running: Way) -> N
     running.upstream.then(status=304, fields={"ETag": '"1"', "Vary": ""})
     await off(running, errand(running, validating=old)).lead()
     assert [stored.selecting for stored in running.cache.peek(key)] == [()]
+
+
+async def slowed(running: Way, *content: bytes | BaseException, **rest: Any) -> tuple[float | None, float | None]:
+    """Seconds to the head and to the end of an exchange whose head takes 2, and each piece of content 3 more."""
+    steps: list[bytes | asyncio.Event | BaseException] = []
+    heading, waits = asyncio.Event(), [asyncio.Event() for _ in content]
+    for wait, step in zip(waits, content, strict=True):
+        steps += [wait, step]
+    running.upstream.then(*steps, before=(heading,), **rest)
+    flight = off(running, errand(running))
+    await running.upstream.arrived()
+    running.clock.advance(2.0)
+    heading.set()
+    for wait in waits:
+        # What was set off before has come to wait again.
+        for _ in range(20):
+            await asyncio.sleep(0)
+        running.clock.advance(3.0)
+        wait.set()
+    outcome = await flight.lead()
+    if isinstance(outcome, Private) and isinstance(outcome.answer, Stream):
+        await outcome.answer.close()
+    assert flight.exchange is not None
+    return flight.exchange.head, flight.exchange.seconds
+
+
+@pytest.mark.parametrize(
+    ("content", "rest", "took"),
+    [
+        ((), {}, (2.0, 2.0)),
+        ((b"a", b"b"), {}, (2.0, 8.0)),
+        ((b"a", Problem(Reason.upstream_truncated)), {}, (2.0, 8.0)),
+        ((b"x" * 2000,), {}, (2.0, 5.0)),
+        ((), {"status": 503}, (2.0, 2.0)),
+    ],
+    ids=["no content", "content", "broken content", "streams on", "a failure"],
+)
+async def test_how_long_the_upstream_took(
+    running: Way, content: tuple[bytes | BaseException, ...], rest: dict[str, Any], took: tuple[float, float]
+) -> None:
+    assert await slowed(running, *content, **rest) == took
+
+
+async def test_how_long_nobody_answered(running: Way) -> None:
+    gate = asyncio.Event()
+    running.upstream.then(before=(gate, Problem(Reason.upstream_read_timeout)))
+    flight = off(running, errand(running))
+    await running.upstream.arrived()
+    running.clock.advance(9.0)
+    gate.set()
+    await flight.lead()
+    assert flight.exchange is not None
+    assert (flight.exchange.head, flight.exchange.seconds) == (None, 9.0)

@@ -3,7 +3,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from support.metering import FREE, FULL, LOOKUP, OPTIONS, PRO, Rig, Start, account, refusal, snapshot
+from support.metering import FREE, FULL, LOOKUP, OPTIONS, PRO, Rig, Start, account, refusal, roster
 
 from gateway.admission.charge import Charge, Quote
 from gateway.admission.outcomes import Outcome
@@ -118,7 +118,7 @@ async def test_unlimited_is_counted_and_adds_up(start: Start) -> None:
 async def test_from_unlimited_to_a_plan_the_grant_is_whole(start: Start) -> None:
     rig = start(account(Plan("free")))
     rig.charge(account(Plan("free")), OPTIONS)
-    rig.meter.configure(snapshot(account()))
+    rig.meter.configure(roster(account()))
     assert rig.meter.standing(account()).remaining == 2000
 
 
@@ -261,8 +261,8 @@ async def test_accounts_above(start: Start) -> None:
     for who, tokens in zip([*accounts, free], [0, 50, 80, 96, 100, 100], strict=True):
         if tokens:
             rig.charge(who, Quote(tokens))
-    assert [rig.meter.accounts_above(percent) for percent in (50, 80, 95, 100)] == [4, 3, 2, 1]
+    assert list((await rig.meter.accounts_above((50, 80, 95, 100))).values()) == [4, 3, 2, 1]
     await rig.restart(*accounts, free)
-    assert [rig.meter.accounts_above(percent) for percent in (50, 80, 95, 100)] == [4, 3, 2, 1]
+    assert list((await rig.meter.accounts_above((50, 80, 95, 100))).values()) == [4, 3, 2, 1]
     rig.clock.advance(20 * 86_400)
-    assert [rig.meter.accounts_above(percent) for percent in (50, 80, 95, 100)] == [0, 0, 0, 0]
+    assert list((await rig.meter.accounts_above((50, 80, 95, 100))).values()) == [0, 0, 0, 0]

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from support.metering import FULL, LOOKUP, OPTIONS, PRO, Start, account, fails, full_disk, refusal, snapshot
+from support.metering import FULL, LOOKUP, OPTIONS, PRO, Start, account, fails, full_disk, refusal, roster
 
 from gateway.admission.outcomes import Outcome
 from gateway.admission.snapshot import Every, Plan, Rate, ThrottlePolicy
@@ -56,7 +56,7 @@ async def test_a_changed_plan(start: Start, before: int, after: int, now: int, n
     rig = start(old)
     rig.charge(old, OPTIONS)
     for changed in (new, old, new):  # to and fro, a raise is granted once
-        rig.meter.configure(snapshot(changed))
+        rig.meter.configure(roster(changed))
         rig.meter.standing(changed)
     assert rig.meter.standing(new).remaining == now
     rig.clock.advance(17 * 86_400)
@@ -68,12 +68,12 @@ async def test_a_reload_keeps_throttles_unless_their_own_setting_changed(start: 
     rig = start(account())
     rig.charge(account(), LOOKUP)
     other_grant = account(Plan("pro", 5000, Every.month, PRO.throttle))
-    rig.meter.configure(snapshot(other_grant))
+    rig.meter.configure(roster(other_grant))
     assert rig.meter.standing(other_grant).throttle_remaining == 599
     other_throttle = account(Plan("pro", 5000, Every.month, ThrottlePolicy(Rate(60, 60.0), 10)))
-    rig.meter.configure(snapshot(other_throttle))
+    rig.meter.configure(roster(other_throttle))
     assert rig.meter.standing(other_throttle).throttle_remaining == 10
-    rig.meter.configure(snapshot(account(Plan("pro"))))
+    rig.meter.configure(roster(account(Plan("pro"))))
     assert rig.meter.standing(other_throttle).throttle_remaining is None
 
 
@@ -82,10 +82,10 @@ async def test_a_changed_cap_counts_what_the_former_one_admitted(start: Start) -
     for _ in range(5):
         rig.reserve(account(), FULL)
     tight = account(cap=Rate(6, 60.0))
-    rig.meter.configure(snapshot(tight))
+    rig.meter.configure(roster(tight))
     rig.reserve(tight, FULL)
     assert refusal(lambda: rig.reserve(tight, FULL)).reason is Reason.force_refresh_capped
-    rig.meter.configure(snapshot(account(cap=None)))
+    rig.meter.configure(roster(account(cap=None)))
     rig.reserve(tight, FULL)
 
 
@@ -93,7 +93,7 @@ async def test_a_request_of_a_former_config_is_admitted_by_the_present_one(start
     old = account(Plan("p", 5000, Every.month), cap=Rate(10, 60.0))
     rig = start(old)
     new = account(Plan("p", 10, Every.month), cap=Rate(1, 60.0))
-    rig.meter.configure(snapshot(new))
+    rig.meter.configure(roster(new))
     assert rig.charge(old, FULL).remaining == 4
     assert refusal(lambda: rig.charge(old, FULL)).reason is Reason.force_refresh_capped
     assert refusal(lambda: rig.charge(old, OPTIONS)).reason is Reason.quota_exceeded
@@ -102,7 +102,7 @@ async def test_a_request_of_a_former_config_is_admitted_by_the_present_one(start
 async def test_an_operation_outlives_its_account(start: Start) -> None:
     rig = start(account())
     reservation = rig.reserve(account(), FULL)
-    rig.meter.configure(snapshot())
+    rig.meter.configure(roster())
     assert rig.meter.settle(reservation, Outcome.refreshed).remaining == 1991
 
 
@@ -116,9 +116,9 @@ NEW = replace(account(SMALL, "new"), former="old")
 async def test_a_renamed_account_keeps_its_balance_and_is_granted_nothing_twice(start: Start) -> None:
     rig = start(OLD)
     rig.charge(OLD, OPTIONS)
-    rig.meter.configure(snapshot(NEW))
+    rig.meter.configure(roster(NEW))
     assert rig.charge(NEW, LOOKUP).remaining == 13
-    rig.meter.configure(snapshot(OLD, NEW))
+    rig.meter.configure(roster(OLD, NEW))
     assert rig.charge(OLD, LOOKUP).remaining == 19  # whoever takes the name begins anew
 
 
@@ -129,7 +129,7 @@ async def test_an_operation_under_the_former_name_brings_no_second_grant(start: 
     reservation = rig.reserve(OLD, FULL)
     if end == "refund":
         rig.meter.settle(reservation, Outcome.refreshed)
-    rig.meter.configure(snapshot(NEW))
+    rig.meter.configure(roster(NEW))
     assert rig.meter.standing(NEW).remaining == 11
     match end:
         case "settle":
@@ -146,7 +146,7 @@ async def test_an_operation_under_the_former_name_brings_no_second_grant(start: 
 async def test_a_retired_name_that_is_still_used_spends_from_its_heir(start: Start) -> None:
     rig = start(OLD)
     rig.charge(OLD, LOOKUP)
-    rig.meter.configure(snapshot(NEW))
+    rig.meter.configure(roster(NEW))
     assert rig.charge(OLD, LOOKUP).remaining == rig.meter.standing(NEW).remaining == 18
 
 
@@ -157,7 +157,7 @@ async def test_a_cap_that_changed_meanwhile_gives_back_what_the_journal_did_not_
     with monkeypatch.context() as broken:
         broken.setattr("os.write", full_disk)
         rig.reserve(account(), FULL)
-        rig.meter.configure(snapshot(account(cap=Rate(2, 60.0))))
+        rig.meter.configure(roster(account(cap=Rate(2, 60.0))))
         await fails(rig)
     for _ in range(2):
         rig.reserve(account(), FULL)

@@ -36,6 +36,7 @@ from gateway.ledger.receipts import receipt_id
 from gateway.messages import Answer
 from gateway.meter import Meter
 from gateway.own import Own
+from gateway.roster import Roster
 
 T = TypeVar("T")
 
@@ -78,7 +79,7 @@ class Desk:
         self.clock = FakeClock()
         self.ledger = Ledger.open(folder, "process", self.clock)
         self.meter = Meter(self.ledger, self.clock)
-        self.meter.configure(snapshot)
+        self.meter.configure(Roster.of(snapshot.keys.values(), snapshot.timezone))
         preparer = Preparer(snapshot)
         self.own = Own(
             preparer.account_of, self.meter, self.ledger, self.clock, lambda fields: fields.get("X-Request-Id", "r-1")

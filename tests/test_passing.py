@@ -131,3 +131,38 @@ async def test_a_cut_body_for_tokens_is_truncated_and_free(tmp_path: Path) -> No
     async with way(tmp_path, make_route(tokens_in_body=True)) as running:
         running.upstream.then(b'{"a":', fields=JSON, delimited=False)
         assert ((await running.ask(PATH)).status, running.balance.charged) == (502, 0)
+
+
+@pytest.mark.parametrize(
+    ("in_body", "shown"),
+    [
+        (False, "cache;desc=pass, upstream;dur=2000.00, total;dur=2000.00"),
+        (True, "cache;desc=pass, upstream;dur=5000.00, total;dur=5000.00"),
+    ],
+    ids=["streams", "buffered for its tokens"],
+)
+async def test_how_long_the_upstream_took(tmp_path: Path, in_body: bool, shown: str) -> None:
+    async with way(tmp_path, make_route(tokens_in_body=in_body)) as running:
+        heading, more = asyncio.Event(), asyncio.Event()
+        running.upstream.then(b'{"a":', more, b"1}", before=(heading,), fields=JSON)
+        asking = running.asking(PATH)
+        await running.upstream.arrived()
+        running.clock.advance(2.0)
+        heading.set()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        running.clock.advance(3.0)
+        more.set()
+        assert (await asking).fields.getall("Server-Timing") == [shown]
+
+
+async def test_how_long_nobody_answered(tmp_path: Path) -> None:
+    async with way(tmp_path, make_route()) as running:
+        gate = asyncio.Event()
+        running.upstream.then(before=(gate, Problem(Reason.upstream_read_timeout)))
+        asking = running.asking(PATH)
+        await running.upstream.arrived()
+        running.clock.advance(9.0)
+        gate.set()
+        got = await asking
+        assert got.fields["Server-Timing"] == "cache;desc=pass, upstream;dur=9000.00, total;dur=9000.00"

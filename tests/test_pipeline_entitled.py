@@ -12,6 +12,8 @@ from gateway.admission.snapshot import CachePolicy, ClientDirectives, Plan, Rate
 from gateway.errors import Problem, Reason
 from gateway.rfc9111.stored import Policy
 
+pytestmark = pytest.mark.slow
+
 ITEM = "/v1/products/1"
 FORCED = f"{ITEM}?force_refresh=1"
 JSON = {"Content-Type": "application/json"}

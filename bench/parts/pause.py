@@ -55,7 +55,7 @@ def _times(server: Server, hits: Asked, misses: Asked, seconds: int) -> Sequence
         loads = [pool.submit(measure, server, hits, seconds, 30), pool.submit(measure, server, misses, seconds, 2)]
         scrapes = pool.submit(_scrape, server, over)
         try:
-            with _preferred():
+            with preferred():
                 return list(_asked(client, monotonic() + seconds))
         finally:
             over.set()
@@ -76,7 +76,7 @@ def _scrape(server: Server, over: Event) -> None:
 
 
 @contextmanager
-def _preferred() -> Iterator[None]:
+def preferred() -> Iterator[None]:
     """Before everything else on this core, where that is allowed: the load must not pass for a pause."""
     with suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))

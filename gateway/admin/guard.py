@@ -15,6 +15,7 @@ from gateway.messages import Fields
 _CHALLENGE = (("WWW-Authenticate", 'Bearer realm="gateway admin"'),)
 # RFC 6454 §7 and Fetch Metadata: what a browser says of where a request comes from.
 _OWN_SITES = ("same-origin", "none")
+_JSON = "application/json"
 
 
 class Guard:
@@ -22,6 +23,11 @@ class Guard:
 
     def __init__(self, token: str) -> None:
         self._digest = _digest(token) if token else None
+
+    @property
+    def by_token(self) -> bool:
+        """Whether a token is asked for."""
+        return self._digest is not None
 
     def refuse(self, fields: Fields) -> None:
         """Raises Denied: token_required, token_wrong, malformed, foreign_site."""
@@ -38,9 +44,18 @@ class Guard:
 
 def refuse_unmarked(fields: Fields) -> None:
     """Raises Denied(not_json) unless the content is marked as JSON, which no form of a page can do."""
-    kind = fields.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
+    if _kind(fields) != _JSON:
         raise Denied(Refusal.not_json)
+
+
+def refuse_form(fields: Fields) -> None:
+    """Raises Denied(not_json) for what says its content is anything but JSON, as each form of a page does."""
+    if _kind(fields) not in (_JSON, ""):
+        raise Denied(Refusal.not_json)
+
+
+def _kind(fields: Fields) -> str:
+    return fields.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 def _presented(fields: Fields) -> str:

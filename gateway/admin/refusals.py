@@ -4,6 +4,8 @@ from enum import Enum
 
 import orjson
 
+from gateway.config.section import Section
+
 
 class Refusal(Enum):
     """The closed list: (status, code, title)."""
@@ -29,27 +31,67 @@ class Refusal(Enum):
         self.title = title
 
 
+class Mistake(Section):
+    """What is wrong, or probably so, at a place in a config file."""
+
+    file: str
+    """As it was named."""
+    line: int
+    """From 1; 0 where there is no place."""
+    column: int
+    """From 1; 0 where there is no place."""
+    message: str
+    """Holds no secret."""
+
+
+class ProblemDocument(Section):
+    """The content of every refusal (RFC 9457)."""
+
+    type: str
+    """A relative reference that names the reason and is stable."""
+    title: str
+    """What happened, in general."""
+    status: int
+    """The status code."""
+    detail: str
+    """What happened this time."""
+    error: str
+    """The same, under the name that it has on the client port."""
+    code: str
+    """The kind of refusal, in one word."""
+    reason: str
+    """One of a closed list."""
+    errors: tuple[Mistake, ...] = ()
+    """Every mistake of a config that was refused."""
+
+
 class Denied(Exception):
     """A request that is not carried out. `detail` is shown and must hold no secret; `fields` are sent besides."""
 
-    def __init__(self, refusal: Refusal, detail: str = "", fields: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(
+        self,
+        refusal: Refusal,
+        detail: str = "",
+        fields: tuple[tuple[str, str], ...] = (),
+        errors: tuple[Mistake, ...] = (),
+    ) -> None:
         super().__init__(refusal.name)
         self.refusal = refusal
         self.detail = detail
         self.fields = fields
+        self.errors = errors
 
     def document(self) -> bytes:
         """The answer's content."""
-        refusal = self.refusal
-        detail = self.detail or refusal.title
-        return orjson.dumps(
-            {
-                "type": f"/-/problems/{refusal.name}",
-                "title": refusal.title,
-                "status": refusal.status,
-                "detail": detail,
-                "error": detail,
-                "code": refusal.code,
-                "reason": refusal.name,
-            }
+        refusal, detail = self.refusal, self.detail or self.refusal.title
+        problem = ProblemDocument(
+            type=f"/-/problems/{refusal.name}",
+            title=refusal.title,
+            status=refusal.status,
+            detail=detail,
+            error=detail,
+            code=refusal.code,
+            reason=refusal.name,
+            errors=self.errors,
         )
+        return orjson.dumps(problem.model_dump(exclude_defaults=True))

@@ -6,10 +6,14 @@ from typing import cast
 
 from aiohttp import web
 
+from gateway import __version__
 from gateway.admin.connection import Connection
-from gateway.admin.content import problem
-from gateway.admin.guard import Guard
+from gateway.admin.content import answer, problem
+from gateway.admin.endpoints import Endpoint
+from gateway.admin.guard import Guard, refuse_form
+from gateway.admin.openapi import document
 from gateway.admin.refusals import Denied, Refusal
+from gateway.config.salvage import did_you_mean
 from gateway.errors import BadStart, Problem
 from gateway.health import Health
 from gateway.keys.orders import Fault, Refused, Unavailable
@@ -24,21 +28,28 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Admin:
-    """The door and its routes; `routes` are those of the API, each called only past the guard.
+    """The door; `endpoints` are those of the API, each called only past the guard, and `/-/openapi.json` tells them.
 
     `token` is empty where none is set, and then the port must be on loopback.
     """
 
-    def __init__(self, metrics: Metrics, health: Health, token: str = "", routes: Sequence[web.RouteDef] = ()) -> None:
+    def __init__(self, metrics: Metrics, health: Health, token: str = "", endpoints: Sequence[Endpoint] = ()) -> None:
         self._metrics = metrics
         self._health = health
-        self._guard = Guard(token)
+        self.protect(token)
+        # Both at once: a reload may set the token or take it away, and making one takes the loop a while.
+        self._documents = tuple([document(endpoints, __version__, guarded=guarded) for guarded in (False, True)])
         application = web.Application(middlewares=[self._guarded], client_max_size=_MOST_CONTENT)
         for path, handler in zip(_OPEN, (self._scrape, self._healthy, self._healthy), strict=True):
             application.router.add_get(path, handler)
-        application.add_routes(routes)
+        application.router.add_get("/-/openapi.json", self._describe, allow_head=False)
+        application.add_routes([_route(endpoint) for endpoint in endpoints])
         self._runner = web.AppRunner(application, handle_signals=False)
         self._socket: asyncio.Server | None = None
+
+    def protect(self, token: str) -> None:
+        """Let in by this token from now on."""
+        self._guard = Guard(token)
 
     async def open(self, host: str, port: int) -> None:
         """Bind and accept; raises BadStart where the address cannot be had."""
@@ -58,14 +69,17 @@ class Admin:
         await self._runner.cleanup()
 
     async def _scrape(self, request: web.Request) -> web.Response:
-        content_type, body = self._metrics.exposition(request.headers.get("Accept"))
+        content_type, body = await self._metrics.scrape(request.headers.get("Accept"))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _healthy(self, request: web.Request) -> web.Response:
-        answer = self._health.answer(request.path)
-        if answer is None:
+        told = self._health.answer(request.path_qs)
+        if told is None:
             raise web.HTTPNotFound
-        return web.Response(status=answer.status, body=answer.body, content_type="text/plain", charset="utf-8")
+        return web.Response(status=told.status, body=told.body, content_type="text/plain", charset="utf-8")
+
+    async def _describe(self, _: web.Request) -> web.Response:
+        return answer(200, self._documents[self._guard.by_token])
 
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -73,11 +87,31 @@ class Admin:
             return await handler(request)
         try:
             self._guard.refuse(request.headers)
-            answer = await _carried_out(request, handler)
+            answered = await _carried_out(request, handler)
         except Denied as denied:
-            answer = problem(denied, request.headers.get("Accept"))
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
+            answered = problem(denied, request.headers.get("Accept"))
+        answered.headers["Cache-Control"] = "no-store"
+        return answered
+
+
+def _route(endpoint: Endpoint) -> web.RouteDef:
+    async def serve(request: web.Request) -> web.Response:
+        _refuse_query(endpoint, request)
+        if endpoint.method == "POST" and endpoint.order is None:
+            refuse_form(request.headers)
+        return await endpoint.handle(request)
+
+    return web.route(endpoint.method, endpoint.path, serve)
+
+
+def _refuse_query(endpoint: Endpoint, request: web.Request) -> None:
+    """A parameter that is misspelled, or stands twice, would be acted on otherwise than meant."""
+    known = [parameter.name for parameter in endpoint.query]
+    for name in request.query:
+        if name not in known:
+            raise Denied(Refusal.invalid, f"The query has a parameter that is not known{did_you_mean(name, known)}")
+        if len(request.query.getall(name)) > 1:
+            raise Denied(Refusal.invalid, f"The query has `{name}` more than once.")
 
 
 async def _carried_out(request: web.Request, handler: Handler) -> web.StreamResponse:

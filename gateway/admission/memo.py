@@ -1,6 +1,6 @@
 """Heads prepared before: under one snapshot the same head means the same, and clients repeat themselves."""
 
-from itertools import chain
+from itertools import chain, islice
 from sys import getsizeof, intern
 from typing import Protocol
 
@@ -61,6 +61,12 @@ class Memo:
         """Prepare the account's heads anew: its API keys have changed."""
         for head in [head for head, known in self._known.items() if known.account and known.account.id == account]:
             self._drop(head)
+
+    def shrink(self, most: int) -> bool:
+        """Give up to `most` of the oldest heads back, whether or not it is still used; False once none is left."""
+        for head in list(islice(self._known, most)):
+            self._drop(head)
+        return bool(self._known)
 
     def _remember(self, head: str, prepared: Prepared) -> None:
         # What the heads of many keys have in common is there once.

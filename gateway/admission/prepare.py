@@ -187,7 +187,7 @@ class Preparer:
         ranged = _is_ranged(request, route, asked.intent)
         return Prepared(
             *(request, route, matched.params, account, asked.intent, asked.quote, target, path),
-            key=self._key(request, provision, route.upstream, scope, keyed),
+            key=self._key(request, provision, scope, keyed),
             scope=scope,
             demands=asked.demands,
             demanded_quote=asked.demanded_quote,
@@ -196,8 +196,9 @@ class Preparer:
             max_tokens=most,
         )
 
-    def _key(self, request: Request, provision: Provision, *parts: str) -> str:
-        return "\n".join([*parts, *provision.keyed_lines(request, self.snapshot.trusted_proxies)])
+    def _key(self, request: Request, provision: Provision, scope: str, keyed: str) -> str:
+        lines = provision.keyed_lines(request, self.snapshot.trusted_proxies)
+        return "\n".join([provision.upstream, scope, keyed, *lines])
 
 
 def _preflight(request: Request, matched: Matched) -> Prepared:

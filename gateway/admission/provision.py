@@ -34,7 +34,7 @@ class Provision:
     """One route's; names and pairs as a canonical query spells them.
 
     `secret` parameters hold API keys and are in no cache key. `dropped` ones do not reach the upstream on a lookup or
-    a force refresh, `dropped_passing` ones not on a pass.
+    a force refresh, `dropped_passing` ones not on a pass. `upstream` is the upstream's identity.
     """
 
     flags: dict[str, str]
@@ -46,6 +46,7 @@ class Provision:
     post_query: Query
     upstream_query: Query
     strip_prefix: str
+    upstream: str
     keyed_fields: tuple[str, ...]
     quotes: dict[tuple[frozenset[str], bool], Quote] = field(default_factory=dict)
 
@@ -122,6 +123,7 @@ def provision(route: Route, snapshot: Snapshot) -> Provision:
         post_query=_pairs(refresh.post_query if refresh else ()),
         upstream_query=_pairs(refresh.upstream_query if refresh else ()),
         strip_prefix=PathPattern.parse(route.strip_prefix).fill({}).rstrip("/") if route.strip_prefix else "",
+        upstream=snapshot.upstreams[route.upstream].identity,
         keyed_fields=tuple(sorted(keyed_fields)),
     )
 

@@ -4,10 +4,10 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
 from time import time
 
 from gateway.admission.snapshot import Account
+from gateway.cli.looking import looked
 from gateway.cli.remote import Call, ask
 from gateway.clock import SystemClock
 from gateway.config.compile import snapshot
@@ -16,12 +16,14 @@ from gateway.errors import BadStart, Problem
 from gateway.keys import listing
 from gateway.keys.directory import Directory
 from gateway.keys.keyring import Keyring
+from gateway.keys.listed import ListedKeys
 from gateway.keys.listing import Row
 from gateway.keys.orders import Creation, Fault, Grant, Refused, Rotation, Unavailable, ordered
 from gateway.keys.planning import Planned
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.recovery import lock
 from gateway.meter import Meter
+from gateway.roster import Roster
 
 
 @contextmanager
@@ -92,7 +94,7 @@ async def _grant_here(config: Config, id_: str, order: Grant) -> Row:
     try:
         async with _ring(config) as ring:
             meter = Meter(ledger, clock)
-            meter.configure(replace(snapshot(config), keys=ring))
+            meter.configure(Roster.of(ring.values(), config.timezone))
             row = _corrected(meter, ring.account(id_), order)
             await ledger.committed()
             return row
@@ -131,6 +133,21 @@ async def _told(as_row: Callable[[Planned], Row], planned: Awaitable[Planned]) -
 
 def listed(config: Config) -> list[Row]:
     """Every made key, as `listing.rows` tells it; none where no database is. Raises BadStart."""
+    return looked(config, lambda: list(_told_keys(config)), lambda: _read_keys(config))
+
+
+def _told_keys(config: Config) -> Iterator[Row]:
+    """Page by page. Raises ValueError where the gateway tells otherwise than this version."""
+    after: int | None = 0
+    while after is not None:
+        page = ListedKeys.model_validate(ask(config, Call("GET", ("keys",), query=(("after", str(after)),))))
+        yield from [key.model_dump() for key in page.keys]
+        if page.next is not None and page.next <= after:
+            raise ValueError("the next page is not behind this one")
+        after = page.next
+
+
+def _read_keys(config: Config) -> list[Row]:
     return listing.read(config.store.path, Directory(config), time())
 
 

@@ -1,4 +1,4 @@
-"""Orders to a gateway that runs on the store, through its admin API."""
+"""Orders to a gateway that runs, through its admin API."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from ipaddress import ip_address
 from json import dumps, loads
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from gateway.config.schema import Config
 from gateway.config.units import Address
@@ -14,32 +14,46 @@ from gateway.errors import BadStart
 
 # Seconds for each step; the gateway waits for its disk.
 _PATIENCE = 10.0
-_MOST_CONTENT = 4 << 20
+# Bytes: a month's usage has a row for each account.
+_MOST_CONTENT = 64 << 20
 
 
 @dataclass(slots=True, frozen=True)
 class Call:
-    """One call of the admin API: `segments` of the path below `/-/`, and its JSON object, None for no content."""
+    """One call of the admin API: `segments` of the path below `/-/`, the JSON object sent, None for none, the query."""
 
     method: str
     segments: tuple[str, ...]
     content: dict[str, object] | None = None
+    query: tuple[tuple[str, str], ...] = ()
 
     @property
-    def path(self) -> str:
+    def target(self) -> str:
         """The request target; a segment may hold any text."""
-        return "/-/" + "/".join([quote(segment, safe="") for segment in self.segments])
+        path = "/-/" + "/".join([quote(segment, safe="") for segment in self.segments])
+        return f"{path}?{urlencode(self.query)}" if self.query else path
 
 
-def ask(config: Config, call: Call) -> dict[str, Any]:
-    """The JSON object that the config's admin API answers. Raises BadStart for a refusal, and where nobody answers."""
+class Unreachable(BadStart):
+    """Nobody takes connections where the admin API should be; `reason` is the system's word for it."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def ask(config: Config, call: Call, patience: float = _PATIENCE) -> dict[str, Any]:
+    """The JSON object that the config's admin API answers; `patience` is in seconds, for each step.
+
+    Raises Unreachable where nobody is there, BadStart for a refusal and for what breaks off.
+    """
     address = config.admin.listen
-    connection = HTTPConnection(_reached(address.host), address.port, timeout=_PATIENCE)
+    connection = HTTPConnection(_reached(address.host), address.port, timeout=patience)
     with closing(connection):
         try:
             connection.connect()
         except OSError as error:
-            raise BadStart(_unreachable(config, address, error)) from error
+            raise _unreachable(config, address, error) from error
         try:
             return _exchanged(connection, call, config.admin.token)
         except (OSError, HTTPException, ValueError) as error:
@@ -62,7 +76,7 @@ def _exchanged(connection: HTTPConnection, call: Call, token: str) -> dict[str, 
         fields["Authorization"] = b"Bearer " + token.encode("utf-8")
     if call.content is not None:
         fields["Content-Type"] = "application/json"
-    connection.request(call.method, call.path, None if call.content is None else dumps(call.content), fields)
+    connection.request(call.method, call.target, None if call.content is None else dumps(call.content), fields)
     reply = connection.getresponse()
     document = _document(reply)
     if reply.status >= 400:
@@ -77,6 +91,7 @@ def _document(reply: HTTPResponse) -> dict[str, Any]:
     return document
 
 
-def _unreachable(config: Config, address: Address, error: OSError) -> str:
+def _unreachable(config: Config, address: Address, error: OSError) -> Unreachable:
     reason = error.strerror or str(error)
-    return f"a gateway runs on {config.store.path}, and its admin API on {address} cannot be reached: {reason}"
+    message = f"a gateway runs on {config.store.path}, and its admin API on {address} cannot be reached: {reason}"
+    return Unreachable(message, reason)

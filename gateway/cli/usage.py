@@ -1,6 +1,5 @@
 """`gateway usage`: a month's usage as a table, CSV or JSON, the same bytes each time once the month is closed."""
 
-from collections.abc import Iterator
 from time import time
 from typing import Annotated, Literal, assert_never
 
@@ -8,16 +7,20 @@ import orjson
 import typer
 
 from gateway.cli.command import DEFAULT, ConfigFile, end_with
+from gateway.cli.looking import looked
+from gateway.cli.remote import Call, ask
 from gateway.cli.sheet import as_csv
 from gateway.config.load import load
 from gateway.config.schema import Config
 from gateway.ledger.reader import reading
-from gateway.ledger.usage import By, Month, Sums, Usage
+from gateway.ledger.usage import By, Month, Usage
 from gateway.ledger.usage import usage as usage_of
+from gateway.ledger.usage_document import AMOUNTS, usage_document, usage_told
 
 Form = Literal["table", "csv", "json"]
 
-_COLUMNS = Sums._fields[1:]
+# Seconds for each step: what the gateway gives a report, and some.
+_PATIENCE = 75.0
 
 
 def usage(
@@ -35,9 +38,8 @@ def usage(
 
 
 def _usage(config: Config, text: str | None, by: By, form: Form) -> int:
-    month = Month.at(time(), config.timezone) if text is None else _month(text, config.timezone)
-    with reading(config.store.path) as db:
-        told = usage_of(db, month, by)
+    month = None if text is None else _month(text, config.timezone)
+    told = looked(config, lambda: _told(config, text, by), lambda: _read(config, month, by))
     match form:
         case "table":
             typer.echo(as_table(told))
@@ -50,6 +52,17 @@ def _usage(config: Config, text: str | None, by: By, form: Form) -> int:
     return 0
 
 
+def _told(config: Config, text: str | None, by: By) -> Usage:
+    """As the gateway tells it; which month is the present one is for it to say."""
+    query = (("by", by.value), *([] if text is None else [("month", text)]))
+    return usage_told(ask(config, Call("GET", ("usage",), query=query), _PATIENCE))
+
+
+def _read(config: Config, month: Month | None, by: By) -> Usage:
+    with reading(config.store.path) as db:
+        return usage_of(db, month or Month.at(time(), config.timezone), by)
+
+
 def _month(text: str, timezone: str) -> Month:
     try:
         return Month(text, timezone)
@@ -59,7 +72,7 @@ def _month(text: str, timezone: str) -> Month:
 
 def as_table(told: Usage) -> str:
     """For people; it does not look at the terminal, so that it is the same everywhere."""
-    rows = [(told.by.value, *(name.replace("_", " ") for name in _COLUMNS))]
+    rows = [(told.by.value, *(name.replace("_", " ") for name in AMOUNTS))]
     rows += [(row.name or "-", *map(str, row[1:])) for row in (*told.rows, told.total)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
@@ -69,23 +82,10 @@ def as_table(told: Usage) -> str:
 
 def as_sheet(told: Usage) -> str:
     """For spreadsheets: no total, which would be summed up once more."""
-    head = ("month", "closed", told.by.value, *_COLUMNS)
+    head = ("month", "closed", told.by.value, *AMOUNTS)
     return as_csv([head, *((told.month, told.closed, *row) for row in told.rows)])
 
 
 def as_json(told: Usage) -> str:
     """For programs."""
-    whole = {
-        "month": told.month,
-        "timezone": told.timezone,
-        "by": told.by.value,
-        "closed": told.closed,
-        "rows": [dict(_named(told.by, row)) for row in told.rows],
-        "total": dict(zip(_COLUMNS, told.total[1:], strict=True)),
-    }
-    return orjson.dumps(whole, option=orjson.OPT_INDENT_2).decode()
-
-
-def _named(by: By, row: Sums) -> Iterator[tuple[str, object]]:
-    yield by.value, row.name or None
-    yield from zip(_COLUMNS, row[1:], strict=True)
+    return orjson.dumps(usage_document(told), option=orjson.OPT_INDENT_2).decode()

@@ -6,9 +6,10 @@ A change is written by a thread of the database's own and only then holds in mem
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.admission.snapshot import Account
@@ -23,6 +24,17 @@ from gateway.ports import Clock
 Listener = Callable[[Account], None]
 
 
+@dataclass(slots=True, frozen=True)
+class Reread:
+    """What a keyring holds under one config; `found` are all keys. `ordered` counts the changes asked for before."""
+
+    configured: Mapping[bytes, Account]
+    directory: Directory
+    made: dict[str, MadeAccount]
+    found: dict[bytes, Account]
+    ordered: int = 0
+
+
 class Keyring(Mapping[bytes, Account]):
     """The account of each valid API key by its SHA-256 digest. Used from one event loop, from `configure` on.
 
@@ -35,6 +47,9 @@ class Keyring(Mapping[bytes, Account]):
         self._below = below
         self._thread = ThreadPoolExecutor(1, "keys")
         self._listeners: list[Listener] = []
+        self._ordered = 0
+        self._free = asyncio.Event()
+        self._free.set()
         self._configured: Mapping[bytes, Account] = {}
         self._made: dict[str, MadeAccount] = {}
         self._found: dict[bytes, Account] = {}
@@ -45,17 +60,45 @@ class Keyring(Mapping[bytes, Account]):
         return cls(KeyDatabase.open(folder), clock)
 
     def configure(self, keys: Mapping[bytes, Account], directory: Directory) -> None:
-        """Takes over a config's keys, which win over made ones, and reads the database; no change may be under way.
+        """Takes over a config's keys, as `reread` and `adopt` do; no change may be under way. Raises BadStart."""
+        self._take(self._reread(keys, directory))
+
+    async def reread(self, keys: Mapping[bytes, Account], directory: Directory) -> Reread:
+        """What `adopt` would take over: a config's keys, which win over made ones, and the database's.
 
         Raises BadStart for a database that does not hold what was written.
         """
+        ordered = self._ordered
+        read = await asyncio.get_running_loop().run_in_executor(self._thread, self._reread, keys, directory)
+        return replace(read, ordered=ordered)
+
+    def adopt(self, read: Reread) -> bool:
+        """Take over what was reread, at once; False, and nothing is, where a key has been changed meanwhile."""
+        if read.ordered != self._ordered:
+            return False
+        self._take(read)
+        return True
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Has changes that are asked for meanwhile wait, so that what is reread here can be adopted here."""
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._free.set()
+
+    def _reread(self, keys: Mapping[bytes, Account], directory: Directory) -> Reread:
         try:
             made = self._database.accounts()
             found = dict(_found(self._database, directory, made))
         except (sqlite3.Error, ValueError) as error:
             raise BadStart(f"the key database cannot be read: {error}") from error
-        self._configured, self._directory, self._made = keys, directory, made
-        self._found = found | dict(keys)
+        return Reread(keys, directory, made, found | dict(keys))
+
+    def _take(self, read: Reread) -> None:
+        self._configured, self._directory, self._made = read.configured, read.directory, read.made
+        self._found = read.found
 
     def __getitem__(self, digest: bytes) -> Account:
         return self._found[digest]
@@ -73,6 +116,10 @@ class Keyring(Mapping[bytes, Account]):
     def account(self, id_: str) -> Account | None:
         """The account of this id, whatever keys it has."""
         return self._directory.account(id_, self._made.get(id_))
+
+    def ids(self) -> Iterable[str]:
+        """The id of each account, the config's and those made, once; some of the latter may stand for nobody now."""
+        return self._directory.configured.keys() | self._made.keys()
 
     async def create(self, order: Creation) -> Planned:
         """Makes a key. Raises Refused or Unavailable, and so do the two below."""
@@ -96,6 +143,9 @@ class Keyring(Mapping[bytes, Account]):
         self._database.close()
 
     async def _change(self, plan: Callable[[float], Planned]) -> Planned:
+        while not self._free.is_set():
+            await self._free.wait()
+        self._ordered += 1
         written = asyncio.get_running_loop().run_in_executor(self._thread, self._written, plan)
         # Whoever asked may leave: what is on the disk must hold here as well.
         written.add_done_callback(self._adopt)

@@ -5,6 +5,7 @@ from enum import Enum
 from typing import Annotated, TypeVar
 
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from gateway.admission.snapshot import Scope
 from gateway.config.accounts import MOST_TOKENS
@@ -71,9 +72,10 @@ def ordered(kind: type[Order], values: Mapping[str, object]) -> Order:
     try:
         return kind.model_validate(values)
     except ValidationError as invalid:
-        wrong = [f"{'.'.join(map(str, error['loc'])) or 'all'}: {_plain(error['msg'])}" for error in invalid.errors()]
-        raise Refused(Fault.invalid, "; ".join(wrong)) from None
+        raise Refused(Fault.invalid, "; ".join(map(_told, invalid.errors()))) from None
 
 
-def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ")
+def _told(error: ErrorDetails) -> str:
+    """Where, unless it is about all of them together, and what."""
+    message = error["msg"].removeprefix("Value error, ")
+    return ": ".join([".".join(map(str, error["loc"])), message]) if error["loc"] else message

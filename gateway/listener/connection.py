@@ -151,6 +151,11 @@ class Connection(web.RequestHandler):
         answer = self._listener.pipeline.refuse_unread(problem)
         return Reply(answer, close=True, write_timeout=self._listener.limits.write_timeout)
 
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Content that breaks off or is malformed while what is left of it is skipped is its client's doing."""
+        if not isinstance(kw.get("exc_info"), web.RequestPayloadError):
+            super().log_exception(*args, **kw)
+
     def _count_in(self) -> None:
         """Two have to end before it is counted out: the socket, and the task that answers on it."""
         if self._task_handler is not None:

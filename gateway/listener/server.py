@@ -35,10 +35,10 @@ class _Server(web.Server):
     def __init__(self, listener: "Listener", **options: Any) -> None:
         super().__init__(listener.handle, **options)
         self._listener = listener
-        self._options = options
+        self.options = options
 
     def __call__(self) -> web.RequestHandler:
-        return Connection(self, self._listener, loop=asyncio.get_running_loop(), **self._options)
+        return Connection(self, self._listener, loop=asyncio.get_running_loop(), **self.options)
 
 
 class Listener:
@@ -56,16 +56,12 @@ class Listener:
         self._trusted = trusted_proxies
         self._draining = False
         self._socket: asyncio.Server | None = None
-        self._protocols = _Server(
-            self,
-            access_log=None,
-            auto_decompress=False,
-            keepalive_timeout=_IDLE,
-            lingering_time=limits.body_timeout,
-            max_line_size=limits.target,
-            max_field_size=limits.fields,
-            max_headers=_MOST_FIELDS,
-        )
+        self._protocols = _Server(self, **_options(limits))
+
+    def configure(self, limits: Limits, trusted_proxies: tuple[str, ...]) -> None:
+        """Go by other limits: requests from now on, and of heads those on new connections."""
+        self.limits, self._trusted = limits, trusted_proxies
+        self._protocols.options = _options(limits)
 
     async def open(self, host: str, port: int) -> None:
         """Bind and accept; raises BadStart where the address cannot be had, or aiohttp lacks its C parser."""
@@ -95,7 +91,7 @@ class Listener:
 
     async def _own(self, request: web.BaseRequest) -> Answer:
         """Below `/-/` the gateway answers itself; nothing there is ever forwarded."""
-        answer = self._health.answer(request.raw_path.partition("?")[0])
+        answer = self._health.answer(request.raw_path)
         answer = answer or await self._resources.answer(self._read(request))
         if answer is None:
             raise Problem(Reason.no_route)
@@ -140,6 +136,19 @@ class Listener:
             body=read_body(request, self.limits) if declared_body(fields) else None,
             version="1.0" if request.version == HttpVersion10 else "1.1",
         )
+
+
+def _options(limits: Limits) -> dict[str, Any]:
+    """What aiohttp is told of a new connection."""
+    return {
+        "access_log": None,
+        "auto_decompress": False,
+        "keepalive_timeout": _IDLE,
+        "lingering_time": limits.body_timeout,
+        "max_line_size": limits.target,
+        "max_field_size": limits.fields,
+        "max_headers": _MOST_FIELDS,
+    }
 
 
 def bound(host: str, port: int) -> socket.socket:

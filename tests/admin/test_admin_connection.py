@@ -14,6 +14,7 @@ from support.in_process import no_gauges
 
 from gateway.admin import Admin
 from gateway.admin.content import read_order
+from gateway.admin.endpoints import Endpoint
 from gateway.health import Health
 from gateway.keys.orders import Rotation
 from gateway.metrics import Metrics
@@ -30,9 +31,9 @@ UNREADABLE = {
 
 
 @asynccontextmanager
-async def opened(routes: Sequence[web.RouteDef] = ()) -> AsyncIterator[int]:
+async def opened(endpoints: Sequence[Endpoint] = ()) -> AsyncIterator[int]:
     port = free_port()
-    admin = Admin(Metrics(no_gauges(), "0"), Health({}), SECRET.decode(), routes)
+    admin = Admin(Metrics(no_gauges(), "0"), Health({}), SECRET.decode(), endpoints)
     await admin.open(HOST, port)
     try:
         yield port
@@ -66,7 +67,7 @@ async def test_content_that_is_not_coded_as_it_says_is_malformed() -> None:
 
     lines = b"POST /-/order HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %b\r\nConnection: close\r\n" % SECRET
     coded = lines + b"Content-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n{}x"
-    async with opened([web.post("/-/order", taken)]) as port:
+    async with opened([Endpoint("POST", "/-/order", taken, "Order.", Rotation, order=Rotation)]) as port:
         answer = await told(port, coded)
     assert b" 400 " in answer.split(b"\r\n")[0]
     assert b'"reason":"malformed"' in answer
@@ -83,7 +84,7 @@ async def test_a_failure_of_ours_is_logged_and_tells_nothing() -> None:
         logger_factory=structlog.WriteLoggerFactory(logged),
     )
     try:
-        async with opened([web.get("/-/bug", failing)]) as port:
+        async with opened([Endpoint("GET", "/-/bug", failing, "Fail.", Rotation)]) as port:
             fields = b"Host: x\r\nAuthorization: Bearer %b\r\n" % SECRET
             answer = await told(port, b"GET /-/bug HTTP/1.1\r\n" + fields + b"\r\n")
     finally:

@@ -3,7 +3,7 @@
 import pytest
 from multidict import CIMultiDict
 
-from gateway.admin.guard import Guard, refuse_unmarked
+from gateway.admin.guard import Guard, refuse_form, refuse_unmarked
 from gateway.admin.refusals import Denied, Refusal
 
 TOKEN = "s3cret-tökén"
@@ -83,4 +83,18 @@ def test_json_is_taken(kind: str) -> None:
 def test_what_a_form_can_send_is_not(kind: str | None) -> None:
     with pytest.raises(Denied) as caught:
         refuse_unmarked(CIMultiDict({} if kind is None else {"Content-Type": kind}))
+    assert caught.value.refusal is Refusal.not_json
+
+
+@pytest.mark.parametrize(
+    ("kind", "refused"),
+    [(None, False), ("application/json", False), ("text/plain", True), ("multipart/form-data", True)],
+)
+def test_where_no_content_is_asked_for_a_form_is_refused(kind: str | None, refused: bool) -> None:
+    fields = CIMultiDict({} if kind is None else {"Content-Type": kind})
+    if not refused:
+        refuse_form(fields)
+        return
+    with pytest.raises(Denied) as caught:
+        refuse_form(fields)
     assert caught.value.refusal is Refusal.not_json

@@ -34,6 +34,7 @@ async def test_what_is_there() -> None:
         assert (await client.get("/readyz")).status_code == 503
         health.serving = True
         assert (await client.get("/readyz")).status_code == 200
+        assert (await client.get("/readyz?verbose")).text == "serving: ok\nok\n"
         assert (await client.get("/else")).status_code == 404
         assert (await client.post("/livez")).status_code == 405
 

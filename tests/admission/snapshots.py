@@ -103,3 +103,7 @@ def prepare(route: Route, request: Request, **changes: Any) -> Prepared:
 
 async def _content() -> AsyncIterator[bytes]:
     yield b"{}"
+
+
+IDENTITY = make_snapshot().upstreams["api"].identity
+"""How the keys of what is stored from the upstream of these snapshots begin."""

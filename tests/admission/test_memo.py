@@ -156,3 +156,13 @@ def test_only_the_heads_of_the_account_that_changed_are_forgotten(counting: Coun
         remembering.forget(changed)
         remembering.prepare(make_request(ITEM))
         assert counting.asked == asked
+
+
+def test_it_gives_heads_back_a_few_at_a_time_and_goes_on(counting: Counting) -> None:
+    remembering = Memo(counting)
+    for number in range(5):
+        remembering.prepare(make_request(f"/v1/products/{number}"))
+    assert [remembering.shrink(2) for _ in range(3)] == [True, True, False]
+    assert remembering._taken == 0
+    remembering.prepare(make_request(ITEM))
+    assert counting.asked == 6

@@ -7,6 +7,7 @@ import pytest
 from admission.snapshots import (
     ACCEPT,
     ACCOUNT,
+    IDENTITY,
     PRICE,
     TTL,
     make_request,
@@ -47,7 +48,7 @@ def test_an_ordinary_lookup() -> None:
     assert prepared.quote is not None
     assert prepared.quote.total == 6
     assert prepared.target == f"{PRODUCT}?include_offers=true"
-    assert prepared.key == f"api\n\n{PRODUCT}?include_offers=true"
+    assert prepared.key == f"{IDENTITY}\n\n{PRODUCT}?include_offers=true"
     assert (prepared.groups, prepared.scope) == ((f"api\n\n{PRODUCT}",), "")
 
 

@@ -7,6 +7,7 @@ import pytest
 from admission.snapshots import (
     ACCEPT,
     ACCOUNT,
+    IDENTITY,
     KEY,
     REFRESH,
     TTL,
@@ -20,7 +21,7 @@ from multidict import CIMultiDict
 
 from gateway.admission.patterns import Template
 from gateway.admission.prepare import Prepared, Preparer
-from gateway.admission.snapshot import KeySource, Share
+from gateway.admission.snapshot import KeySource, Share, UpstreamPolicy
 from gateway.errors import Problem, Reason
 
 PRODUCT = "/v1/products/7"
@@ -41,7 +42,7 @@ TARGETS = {
 def test_target_and_key_are_one(target: str, cache: dict[str, Any], expected: str) -> None:
     prepared = prepare(make_route("/{rest:.*}", cache=replace(TTL, **cache)), make_request(target))
     assert prepared.target == expected
-    assert prepared.key == f"api\n\n{expected}"
+    assert prepared.key == f"{IDENTITY}\n\n{expected}"
 
 
 def test_a_pass_keeps_its_query() -> None:
@@ -73,7 +74,7 @@ def test_what_a_forced_fetch_adds_is_not_in_the_key() -> None:
     route = seed_route(refresh=replace(REFRESH, upstream_query=(("nocache", "1"),)))
     forced = prepare(route, make_request(f"{PRODUCT}?nocache=0&force_refresh&a"))
     assert forced.target == f"{PRODUCT}?a&nocache=1"
-    assert forced.key == f"api\n\n{PRODUCT}?nocache=0&a"
+    assert forced.key == f"{IDENTITY}\n\n{PRODUCT}?nocache=0&a"
     lookup = prepare(route, make_request(f"{PRODUCT}?nocache=0"))
     assert lookup.target == f"{PRODUCT}?nocache=0"
 
@@ -111,7 +112,7 @@ def test_the_routes_name_is_no_part_of_the_key() -> None:
 def test_share_scope(share: Share, scope: str) -> None:
     prepared = prepare(make_route("/a", cache=replace(TTL, share=share)), make_request("/a"))
     assert prepared.scope == scope
-    assert prepared.key == f"api\n{scope}\n/a"
+    assert prepared.key == f"{IDENTITY}\n{scope}\n/a"
     assert prepared.groups == (f"api\n{scope}\n/a",)
 
 
@@ -135,11 +136,11 @@ def test_keyed_fields() -> None:
     prepared = keyed(
         ("x-b", "2"), ("X-A", "1"), ("X-A", "3"), ("X-C", ""), forward=("X-B", "X-A"), vary_on=("x-a", "X-C", "X-D")
     )
-    assert prepared.key == "api\n\n/a\nx-a:1, 3\nx-b:2\nx-c:"
+    assert prepared.key == f"{IDENTITY}\n\n/a\nx-a:1, 3\nx-b:2\nx-c:"
 
 
 def test_credentials_that_end_here_are_not_keyed() -> None:
-    assert keyed(forward=("Authorization",)).key == "api\n\n/a"
+    assert keyed(forward=("Authorization",)).key == f"{IDENTITY}\n\n/a"
 
 
 @pytest.mark.parametrize("value", ["\udcff", "a\nb", "a\rb", "a\x00"])
@@ -151,7 +152,7 @@ def test_a_keyed_value_has_one_reading(value: str) -> None:
 
 def test_nominated_fields_are_gone_before_anything_is_keyed() -> None:
     prepared = keyed(("Connection", "close, X-A"), ("connection", "x-b"), ("X-A", "1"), ("X-B", "1"), forward=("X-A",))
-    assert prepared.key == "api\n\n/a"
+    assert prepared.key == f"{IDENTITY}\n\n/a"
     assert "X-A" not in prepared.request.fields
     assert "X-B" not in prepared.request.fields
     assert prepared.account is ACCOUNT
@@ -174,7 +175,7 @@ def test_a_key_in_the_query(method: str, credentials: str, sent: str) -> None:
     prepared = prepare(CACHED, request, accept=BY_QUERY, credentials=credentials)
     assert prepared.account is ACCOUNT
     assert prepared.target == sent
-    assert prepared.key == "api\n\n/a?x"
+    assert prepared.key == f"{IDENTITY}\n\n/a?x"
 
 
 def test_host_cannot_be_nominated() -> None:
@@ -193,3 +194,12 @@ def test_an_account_that_is_given_is_whose_request_it_is(key: str | None) -> Non
 def test_a_public_route_has_no_account_even_where_one_is_given() -> None:
     prepared = Preparer(make_snapshot(make_route("/a", public=True, price=None))).prepare(make_request("/a"), ACCOUNT)
     assert prepared.account is None
+
+
+def test_another_url_of_the_upstream_is_another_api() -> None:
+    """After a change of the config, what the former one answered must not be served."""
+    former, other = (
+        Preparer(make_snapshot(make_route("/a", cache=TTL), upstreams={"api": UpstreamPolicy("api", (url,))}))
+        for url in ("http://one.test", "http://two.test")
+    )
+    assert former.prepare(make_request("/a")).key != other.prepare(make_request("/a")).key

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cli.answering import answering
 from support.addresses import HOST, free_port
 from support.config import KEY, config, plan, product_route
 from typer.testing import CliRunner, Result
@@ -154,3 +155,45 @@ def test_a_damaged_database_is_one_line(path: Path, arguments: tuple[str, ...]) 
     ended = run(path, *arguments)
     assert ended.exit_code == 2
     assert re.fullmatch(r"gateway: the key database .* cannot be used: .*\n", ended.stderr)
+
+
+def told(number: int, after: int | None) -> bytes:
+    """A page of the list with the key of this number, as the gateway tells it."""
+    row = {"number": number, "account": "alpha", "organization": "alpha", "plan": None, "hint": "rk_live_…abcd"}
+    times = {"created": "2026-01-15T12:00:00Z", "expires": None, "revoked": None}
+    return json.dumps({"keys": [row | {"test": False, "state": "valid"} | times], "next": after}).encode()
+
+
+def listed_beside(path: Path, content: bytes) -> tuple[list[dict[str, object]], list[str]]:
+    """The list while the store is held and the admin port answers so, and the targets that it was asked for."""
+    held = lock(path.parent / "var")
+    try:
+        with answering(content) as (port, asked):
+            path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"admin": {"listen": f"{HOST}:{port}"}}))
+            return listed(path), [target for _, target, _, _ in asked]
+    finally:
+        os.close(held)
+
+
+def test_the_list_is_as_the_gateway_on_the_store_tells_it(path: Path) -> None:
+    done(path, "create", "--id", "alpha")
+    rows, asked = listed_beside(path, told(7, None))
+    assert [(row["number"], row["plan"]) for row in rows] == [(7, None)]
+    assert list(rows[0]) == list(listed(path)[0])
+    assert asked == ["/-/keys?after=0"]
+
+
+UNTOLD = {
+    "something else": b'{"keys": [{"number": 7}], "next": null}',
+    "no JSON": b"<html>",
+    "a page without end": told(7, 0),
+}
+
+
+@pytest.mark.parametrize("content", UNTOLD.values(), ids=UNTOLD)
+def test_where_the_gateway_does_not_tell_the_files_do(path: Path, content: bytes) -> None:
+    done(path, "create", "--id", "alpha")
+    before = listed(path)
+    rows, asked = listed_beside(path, content)
+    assert rows == before
+    assert len(asked) == 1

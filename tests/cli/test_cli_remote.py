@@ -1,49 +1,16 @@
 """Orders to a running gateway: what is sent, and every way that it can go wrong as one clear line."""
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cli.answering import answering
 from keys.rings import loaded
 from support.addresses import HOST, free_port
 
-from gateway.cli.remote import Call, ask
+from gateway.cli.remote import Call, Unreachable, ask
 from gateway.errors import BadStart
-
-
-@contextmanager
-def answering(content: bytes, status: int = 200, length: int | None = None) -> Iterator[tuple[int, list[Any]]]:
-    """An admin port that answers so, and what it was asked."""
-    asked: list[Any] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            asked.append((self.command, self.path, dict(self.headers), body))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content) if length is None else length))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def do_DELETE(self) -> None:
-            self.do_POST()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            """Nothing."""
-
-    with HTTPServer((HOST, 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server.server_port, asked
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def asked_of(folder: Path, port: int, call: Call, host: str = HOST) -> dict[str, Any]:
@@ -70,6 +37,13 @@ def test_a_call_without_content(tmp_path: Path) -> None:
     assert not {"Content-Type", "Authorization"} & set(fields)
 
 
+def test_a_query(tmp_path: Path) -> None:
+    with answering(b"{}") as (port, asked):
+        call = Call("GET", ("usage",), query=(("by", "a&b c"), ("month", "2026-11")))
+        ask(loaded(tmp_path, admin={"listen": f"{HOST}:{port}"}), call)
+    assert [request[:2] for request in asked] == [("GET", "/-/usage?by=a%26b+c&month=2026-11")]
+
+
 WRONG = {
     "a refusal": (b'{"detail": "The admin token is wrong"}', 401, None, "^The admin token is wrong$"),
     "a refusal without words": (b"{}", 500, None, "answered 500"),
@@ -86,5 +60,6 @@ def test_what_goes_wrong(tmp_path: Path, content: bytes, status: int, length: in
 
 
 def test_nobody_there(tmp_path: Path) -> None:
-    with pytest.raises(BadStart, match="cannot be reached: Connection refused"):
+    with pytest.raises(Unreachable, match="cannot be reached: Connection refused") as caught:
         asked_of(tmp_path, free_port(), Call("DELETE", ("keys", "7")))
+    assert caught.value.reason == "Connection refused"

@@ -1,17 +1,28 @@
 """`gateway usage` as it is typed."""
 
 import json
+import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 import yaml
+from cli.answering import answering
 from ledger.stores import DECEMBER, NOVEMBER, Store, filled, lookup
+from support.addresses import HOST
 from support.config import config, product_route
 from typer.testing import CliRunner, Result
 
 from gateway.cli import app
+from gateway.ledger.reader import reading
+from gateway.ledger.recovery import lock
+from gateway.ledger.usage import By, Month, usage
+from gateway.ledger.usage_document import usage_document
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -105,3 +116,64 @@ def test_no_ledger(store: Store) -> None:
     store.folder.rename(store.folder.with_name("elsewhere"))
     ended = run(store)
     assert (ended.exit_code, "there is no ledger" in ended.output) == (2, True)
+
+
+@contextmanager
+def run_by_a_gateway(store: Store, content: bytes, status: int = 200) -> Iterator[list[Any]]:
+    """The store is held, and this is what the admin port answers; what that was asked."""
+    path = store.folder.parent / "gateway.yaml"
+    file = lock(store.folder)
+    try:
+        with answering(content, status) as (port, asked):
+            whole = yaml.safe_load(path.read_text()) | {"admin": {"listen": f"{HOST}:{port}"}}
+            path.write_text(yaml.safe_dump(whole))
+            yield asked
+    finally:
+        os.close(file)
+
+
+@pytest.mark.parametrize("by", By, ids=lambda by: by.value)
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_what_a_gateway_tells_is_the_same_bytes(store: Store, by: By, form: str) -> None:
+    arguments = ("--by", by.value, "--format", form)
+    before = text(store, *arguments)
+    with reading(store.folder) as db:
+        document = orjson.dumps(usage_document(usage(db, Month("2026-11", "UTC"), by)))
+    with run_by_a_gateway(store, document) as asked:
+        # So it is not from there.
+        store.post(lookup("late"))
+        assert text(store, *arguments) == before
+    assert [request[:2] for request in asked] == [("GET", f"/-/usage?by={by.value}&month=2026-11")]
+
+
+def test_which_month_is_the_present_one_is_for_the_gateway_to_say(store: Store) -> None:
+    with reading(store.folder) as db:
+        document = orjson.dumps(usage_document(usage(db, Month("2026-11", "UTC"), By.key)))
+    with run_by_a_gateway(store, document) as asked:
+        assert run(store).stdout.startswith("2026-11 (UTC)")
+    assert [request[:2] for request in asked] == [("GET", "/-/usage?by=key")]
+
+
+UNTOLD = {
+    "a refusal": (b'{"detail": "The ledger is not available for now"}', 503),
+    "a former version": (b'{"detail": "There is no such thing here"}', 404),
+    "something else": (b'{"rows": 7}', 200),
+    "no JSON": (b"<html>", 200),
+}
+
+
+@pytest.mark.parametrize(("content", "status"), UNTOLD.values(), ids=UNTOLD)
+def test_where_a_gateway_does_not_tell_the_files_do(store: Store, content: bytes, status: int) -> None:
+    before = text(store)
+    with run_by_a_gateway(store, content, status) as asked:
+        ended = run(store, "--month", "2026-11")
+    assert (ended.exit_code, ended.stdout, ended.stderr) == (0, before, "")
+    assert len(asked) == 1
+
+
+def test_where_nobody_answers_the_files_tell(store: Store) -> None:
+    before = text(store)
+    file = lock(store.folder)
+    ended = run(store, "--month", "2026-11")
+    os.close(file)
+    assert (ended.exit_code, ended.stdout, ended.stderr) == (0, before, "")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from crash import clocks, points
 
-from gateway.cli import main
+from gateway.__main__ import main
 from gateway.ledger import journal
 from gateway.ledger.journal import Journal
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from gateway.config.compile import snapshot, warnings
+from gateway.config.compile import snapshot
 from gateway.config.load import load
+from gateway.config.warnings import warnings
 
 CONFIG = Path(__file__).resolve().parents[2] / "config.yaml"
 

@@ -26,6 +26,11 @@ sys.exit(main(pathlib.Path(sys.argv[1]), *map(int, sys.argv[2:])))
 """
 
 
+def _hears_all() -> None:
+    """Whoever runs the tests may have said that a hangup is not to matter."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Demo:
     """The demo as a process in a session of its own, as a terminal starts it."""
 
@@ -35,7 +40,9 @@ class Demo:
         command = [sys.executable, "-c", MAIN, str(config), *map(str, self.ports)]
         environ = os.environ | {"PYTHONPATH": str(ROOT)}
         with self._log.open("w") as log:
-            self.process = subprocess.Popen(command, env=environ, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(
+                command, env=environ, stdout=log, stderr=log, start_new_session=True, preexec_fn=_hears_all
+            )
 
     @property
     def output(self) -> str:

@@ -9,6 +9,8 @@ from support.gateway import RunningGateway
 from support.scripts import answer
 from support.upstream import ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
 APP = "https://app.example.com"
 OTHER = "https://other.example.com"
 RING = KeyRing(10, "poor")

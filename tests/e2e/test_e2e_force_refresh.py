@@ -12,6 +12,8 @@ from support.polling import eventually
 from support.scripts import Gate, answer, json_answer
 from support.upstream import ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
 REFRESH = {"query": ["force_refresh"]}
 RING = KeyRing(100, "pro")
 

@@ -13,6 +13,8 @@ from support.polling import eventually
 from support.scripts import End, Gate, answer, head, json_answer
 from support.upstream import ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
 RING = KeyRing(60, "pro")
 PRODUCT = "/v1/products"
 REFRESH = {"query": ["force_refresh"]}

@@ -12,6 +12,8 @@ from support.gateway import RunningGateway
 from support.scripts import Gate, Received, answer, head
 from support.upstream import ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
 RING = KeyRing(40, "pro")
 TTL = {"ttl": "1h"}
 PRICE = {"base": 1, "force_refresh": 3}

@@ -16,6 +16,8 @@ from support.load import connections, read_by_now
 from support.scripts import End, Gate, Script, answer, head, json_answer
 from support.upstream import ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
 RING = KeyRing(120, "pro")
 PRODUCT = "/v1/products"
 FULL = "include_offers=true&include_reviews=true"

@@ -11,8 +11,10 @@ from support.config import KEY, plan
 
 from gateway.admission.minting import is_whole
 from gateway.admission.snapshot import Rate, Scope
+from gateway.config.compile import snapshot
 from gateway.errors import BadStart
 from gateway.keys.database import FILE, Change, MadeKey
+from gateway.keys.directory import Directory
 from gateway.keys.orders import Creation, Fault, Refused, Unavailable
 
 
@@ -303,6 +305,32 @@ async def test_one_of_two_who_describe_the_same_account_is_refused(ring: Ring) -
     assert ring.keyring[digest(first.secret)].plan.name == "pro"
 
 
+async def test_another_config_finds_the_made_keys_under_its_own_plans(ring: Ring, tmp_path: Path) -> None:
+    made = await ring.keyring.create(create(id="shop", plan="free"))
+    other = loaded(tmp_path, plans={"pro": plan(2000), "free": plan(99)}, keys=[])
+    read = await ring.keyring.reread(snapshot(other).keys, Directory(other))
+    assert ring.keyring[digest(made.secret)].plan.grant == 10
+    assert ring.keyring.adopt(read)
+    assert ring.keyring[digest(made.secret)].plan.grant == 99
+    assert digest(KEY) not in ring.keyring
+
+
+@pytest.mark.parametrize("change", ["created", "revoked"])
+async def test_a_key_that_changed_after_the_rereading_is_not_lost_with_it(ring: Ring, change: str) -> None:
+    """The rereading was adopted, and a key made meanwhile was gone, one revoked meanwhile there again."""
+    keys, directory = snapshot(ring.config).keys, Directory(ring.config)
+    former = await ring.keyring.create(create(id="shop"))
+    read = await ring.keyring.reread(keys, directory)
+    if change == "created":
+        changed = await ring.keyring.create(create(id="shop"))
+    else:
+        changed = former
+        await ring.keyring.revoke("shop")
+    assert not ring.keyring.adopt(read)
+    assert ring.keyring.adopt(await ring.keyring.reread(keys, directory))
+    assert (digest(changed.secret) in ring.keyring) == (change == "created")
+
+
 @pytest.mark.parametrize("column", ["throttle", "scopes"])
 async def test_an_account_that_cannot_be_read_is_one_clear_line(ring: Ring, column: str) -> None:
     await ring.keyring.create(create(id="shop"))
@@ -343,3 +371,12 @@ async def test_a_hundred_thousand_keys_cost_one_lookup_each(ring: Ring, tmp_path
     await ring.keyring.revoke("account-9")
     await ring.keyring.revoke("500")
     assert len(steps) < 50
+
+
+async def test_changes_wait_while_the_ring_is_held(ring: Ring) -> None:
+    with ring.keyring.held():
+        making = asyncio.create_task(ring.keyring.create(create(id="shop")))
+        read = await ring.keyring.reread(snapshot(ring.config).keys, Directory(ring.config))
+        assert ring.keyring.adopt(read)
+        assert not making.done()
+    assert ring.holds((await making).secret)

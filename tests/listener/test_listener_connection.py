@@ -53,6 +53,18 @@ async def test_content_that_is_malformed_behind_its_head_is_told_at_once() -> No
         assert (await client.answer()).status == 400
 
 
+async def test_malformed_content_is_not_logged_as_a_failure_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    """Any client could fill the log with tracebacks."""
+    async with door(echo) as opened, await opened.connect() as client:
+        client.send(b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+        await opened.pipeline.arrived.wait()
+        client.send(b"zz\r\n")
+        assert (await client.answer()).status == 400
+        assert await client.ended() == b""
+        await opened.empty()
+    assert not caplog.records
+
+
 async def test_a_client_that_has_sent_all_it_will_still_gets_its_answers() -> None:
     async with door(target) as opened, await opened.connect() as client:
         client.request("GET", "/a")

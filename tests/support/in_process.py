@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,16 +21,18 @@ from gateway.cache import Cache
 from gateway.collapse import Collapse
 from gateway.costs import Costs
 from gateway.fetch import Fetcher
+from gateway.gauges import Gauges
 from gateway.idempotency import Idempotency
 from gateway.ledger.accounts import Balance
 from gateway.ledger.ledger import Ledger
 from gateway.lookup import Live
 from gateway.messages import Answer, Outgoing, Request, Stream
 from gateway.meter import HOUSE, Meter
-from gateway.metrics import Gauges, Metrics
+from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from gateway.ports import SecondTier
 from gateway.reading import Buffers
+from gateway.roster import Roster
 from gateway.settlement import Settlement
 from gateway.stores.memory import MemoryTier
 from gateway.watch import Watch
@@ -166,22 +168,24 @@ class Way:
         self.upstream = InProcessUpstream()
         self.ledger = Ledger.open(folder, "process", self.clock)
         self.meter = Meter(self.ledger, self.clock)
-        self.meter.configure(snapshot)
+        self.meter.configure(Roster.of(snapshot.keys.values(), snapshot.timezone))
         self.cache = Cache(MemoryTier(1 << 22), second, self.clock)
         self.buffers = Buffers(buffered)
         self.collapse = Collapse(self.clock.steady)
         self.settlement = Settlement(self.meter, self.ledger)
         self.fetcher = Fetcher(self.cache, self.collapse, self.buffers, Costs(self.settlement), self.clock)
         self.metrics = Metrics(no_gauges(), "0")
+        self.idempotency = Idempotency(self.ledger, self.clock)
+        self.watch = Watch(self.metrics, self.clock)
         self.live = Live(snapshot, Preparer(snapshot), {"api": self.upstream})
         self.pipeline = Pipeline(
             live=self.live,
             cache=self.cache,
             fetcher=self.fetcher,
             settlement=self.settlement,
-            idempotency=Idempotency(self.ledger, self.clock),
+            idempotency=self.idempotency,
             answering=Answering(self.clock),
-            watch=Watch(self.metrics, self.clock),
+            watch=self.watch,
             clock=self.clock,
         )
 
@@ -251,11 +255,15 @@ async def way(
     assert (running.balance.reserved, running.house.reserved, running.ledger.drift()) == (0, 0, 0)
     await running.ledger.close()
     gc.collect()
-    assert not complaints
+    assert complaints == []
 
 
 def _disk_full(payload: bytes) -> NoReturn:
     raise OSError(28, "No space left on device")
+
+
+async def _nobody(percents: Sequence[int]) -> dict[int, int]:
+    return dict.fromkeys(percents, 0)
 
 
 def no_gauges() -> Gauges:
@@ -267,10 +275,12 @@ def no_gauges() -> Gauges:
         fetches_in_flight=lambda: 0,
         tokens_charged=dict,
         tokens_released=dict,
-        accounts_above=lambda percent: 0,
+        accounts_above=_nobody,
         ledger_drift=lambda: 0,
         ledger_bytes=lambda: 0,
         store_up=lambda: True,
         config_reload_ok=lambda: True,
         config_reload_time=lambda: 0.0,
+        upstreams_up=dict,
+        log_lines_dropped=lambda: 0,
     )

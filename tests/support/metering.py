@@ -10,11 +10,12 @@ from support.clock import FakeClock
 
 from gateway.admission.charge import Charge, Quote
 from gateway.admission.outcomes import Outcome
-from gateway.admission.snapshot import Account, Every, Plan, Rate, Snapshot, ThrottlePolicy
+from gateway.admission.snapshot import Account, Every, Plan, Rate, ThrottlePolicy
 from gateway.errors import Problem, Reason
 from gateway.ledger.accounts import Balance
 from gateway.ledger.ledger import Ledger
 from gateway.meter import Meter, Reservation
+from gateway.roster import Roster
 
 LOOKUP = Quote(1, lines=(("base", 1),))
 OPTIONS = Quote(6, lines=(("base", 1), ("offers_reviews", 5)))
@@ -29,8 +30,8 @@ def account(
     return Account(name, organization, plan, holder or name, cap)
 
 
-def snapshot(*accounts: Account, timezone: str = "UTC") -> Snapshot:
-    return Snapshot((), {}, {entry.id.encode(): entry for entry in accounts}, timezone=timezone)
+def roster(*accounts: Account, timezone: str = "UTC") -> Roster:
+    return Roster.of(accounts, timezone)
 
 
 class Rig:
@@ -41,7 +42,7 @@ class Rig:
         self.clock = FakeClock()
         self.ledger = Ledger.open(folder, "process", self.clock)
         self.meter = Meter(self.ledger, self.clock)
-        self.meter.configure(snapshot(*accounts))
+        self.meter.configure(roster(*accounts))
 
     def balance(self, holder: str = "ci") -> Balance:
         return self.ledger.accounts.balance(holder)
@@ -51,7 +52,7 @@ class Rig:
         clock = self.clock
         self.ledger = Ledger.open(self.folder, "process", clock)
         self.meter = Meter(self.ledger, clock)
-        self.meter.configure(snapshot(*accounts))
+        self.meter.configure(roster(*accounts))
 
     def charge(self, who: Account, quote: Quote, outcome: Outcome = Outcome.hit) -> Charge:
         return self.meter.charge(who, ROUTE, quote, outcome)

@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from hashlib import sha256
 from typing import Any, TypeVar, assert_never
+from weakref import WeakSet
 
 from support.addresses import HOST
 from support.polling import PATIENCE
@@ -35,6 +36,7 @@ class ScriptedUpstream:
         self._queued: dict[str, deque[Script]] = {}
         self._changed = threading.Condition()
         self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._writers = WeakSet[asyncio.StreamWriter]()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="scripted-upstream", daemon=True)
         self._server: asyncio.Server | None = None
@@ -113,14 +115,18 @@ class ScriptedUpstream:
             self._server = None
         # A connection that was accepted in this very turn gets its transport in the next.
         await asyncio.sleep(0)
-        serving = dict(self._serving)
-        for task, writer in serving.items():
+        # Also those whose task has ended, but not what it wrote.
+        for writer in tuple(self._writers):
             writer.transport.abort()
+        serving = tuple(self._serving)
+        for task in serving:
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
+        await asyncio.sleep(0)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._writers.add(writer)
         writer.transport.set_write_buffer_limits(high=0)
         task = self._loop.create_task(self._serve(reader, writer))
         self._serving[task] = writer
