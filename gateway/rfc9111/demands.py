@@ -76,4 +76,6 @@ def _is_too_old(demands: Demands, age: float) -> bool:
 
 
 def _accepts_stale(demands: Demands, staleness: float) -> bool:
-    return demands.max_age is None if demands.max_stale is None else staleness <= demands.max_stale
+    if demands.max_stale is None:
+        return demands.max_age is None and demands.min_fresh is None
+    return staleness <= demands.max_stale

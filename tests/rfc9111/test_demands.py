@@ -3,7 +3,7 @@
 from math import inf
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
@@ -110,6 +110,7 @@ EXACT = st.integers(0, 2**41).map(lambda n: n / 1024)
 
 
 @given(st.integers(1, 2**31), EXACT, st.integers(0, 2**31))
+@example(60, 60.5, 0)
 def test_5_2_1_3_min_fresh_compares_the_lifetime_with_the_age_that_is_sent(
     lifetime: int, age: float, min_fresh: int
 ) -> None:
