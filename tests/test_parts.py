@@ -10,6 +10,8 @@ from support.in_process import Got, Way, way
 
 from gateway.admission.snapshot import CachePolicy, ClientDirectives
 
+pytestmark = pytest.mark.slow
+
 ITEM = "/v1/products/1"
 TEN = b"0123456789"
 SAID = {"Cache-Control": "public, max-age=60", "ETag": '"a"'}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from admission.snapshots import seed_route
-from support.in_process import Way, way
+from support.in_process import ALPHA, Way, way
 
 from gateway.admission.snapshot import CachePolicy
 from gateway.errors import Problem, Reason
@@ -97,8 +97,7 @@ async def test_a_background_fetch_whose_settlement_the_journal_refuses_gives_it_
 async def test_a_caller_without_tokens_starts_no_background_fetch(lenient: Way) -> None:
     await lenient.ask(ITEM)
     lenient.clock.advance(70)
-    lenient.balance.granted = lenient.balance.charged
-    lenient.balance.balance = 0
+    lenient.meter.correct(ALPHA, -lenient.balance.balance, "taken back")
     refused = await lenient.ask(ITEM)
     await lenient.settled()
     assert (refused.status, refused.cache.hit, lenient.calls) == (429, False, 1)

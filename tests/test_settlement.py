@@ -14,6 +14,8 @@ from gateway.errors import Problem
 from gateway.meter import Reservation
 from gateway.operation import Operation
 
+pytestmark = pytest.mark.slow
+
 ITEM = "/v1/products/1"
 FORCED = f"{ITEM}?include_offers=1&force_refresh=1"
 

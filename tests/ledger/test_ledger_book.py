@@ -12,6 +12,8 @@ from support.polling import eventually
 
 from gateway.ledger import book as module
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:

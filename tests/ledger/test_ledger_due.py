@@ -14,6 +14,8 @@ from gateway.ledger.accounts import MOST_UNSEEN, Accounts, Balance, due, lapses
 from gateway.ledger.periods import PREPAID, Calendar, Period
 from gateway.ledger.records import BEFORE_ANY, Grant, Lapse, Record, Reserve, Term
 
+pytestmark = pytest.mark.slow
+
 MONTHLY = Plan("pro", 2000, Every.month)
 SAVING = Plan("pro", 2000, Every.month, carry_over=True)
 PACK = Plan("pack", 500)

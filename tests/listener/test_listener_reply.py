@@ -11,6 +11,8 @@ from support.wire import values
 from gateway.errors import Problem, Reason
 from gateway.messages import Answer, Request
 
+pytestmark = pytest.mark.slow
+
 MIB = 1 << 20
 
 
