@@ -1,16 +1,17 @@
 """The meter: admits a request by throttle, cap and balance in one step, all or none, and accounts for what it cost."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 
 from gateway.admission.charge import Charge, Quote
 from gateway.admission.outcomes import Outcome, due_for
-from gateway.admission.snapshot import Account, Every, Plan, Rate, Route
+from gateway.admission.snapshot import Account, Every, Plan, Route
 from gateway.admission.standing import Standing
-from gateway.admission.throttle import SlidingWindow, TokenBucket
+from gateway.admission.throttle import TokenBucket
+from gateway.caps import Caps
 from gateway.errors import Problem
 from gateway.ledger import records
 from gateway.ledger.accounts import due, lapses, taken_over
@@ -67,8 +68,7 @@ class Meter:
         self._roster = Roster.of((), "UTC")
         self._seats: dict[str, Seat] = {}
         self._former_seats: dict[str, Seat] = {}
-        self._windows: dict[str, SlidingWindow] = {}
-        self._forced = _by_organization(ledger.forced)
+        self._caps = Caps(ledger.forced, clock)
         ledger.listen(self.tally.count)
 
     def configure(self, roster: Roster) -> None:
@@ -78,10 +78,7 @@ class Meter:
         next seen, so that many take no longer than few.
         """
         self._roster = roster
-        for organization, window in self._windows.items():
-            cap = roster.caps.get(organization)
-            if cap is not None and cap != window.rate:
-                self._windows[organization] = _restored(cap, window.times)
+        self._caps.configure(roster.caps)
         self._former_seats |= self._seats
         self._seats = {}
 
@@ -234,13 +231,7 @@ class Meter:
         if window is not None:
             until = wall + window.rate.seconds + _FORCED_KEPT
             forced_now = records.Forced(seat.account.organization, wall, until, *self._clock.uptime())
-            self._ledger.post(forced_now, partial(self._unforce, seat.account.organization))
-
-    def _unforce(self, organization: str) -> None:
-        """In the window that counts now: another config may have come since."""
-        window = self._windows.get(organization)
-        if window is not None:
-            window.undo()
+            self._ledger.post(forced_now, partial(self._caps.undo, seat.account.organization))
 
     def _renew(self, seat: Seat, wall: float) -> None:
         """Brings the balance up to its plan: grants are made when somebody looks."""
@@ -291,40 +282,8 @@ class Meter:
         if bucket is None or bucket.policy != policy:
             bucket = TokenBucket(policy) if policy is not None else None
         balance = self._ledger.accounts.balance(account.holder)
-        seat = self._seats[account.id] = Seat(account, balance, bucket, self._window(account))
+        seat = self._seats[account.id] = Seat(account, balance, bucket, self._caps.window(account))
         return seat
-
-    def _window(self, account: Account) -> SlidingWindow | None:
-        """The organization's one window. Its rate is the present config's, whichever config `account` is from."""
-        organization = account.organization
-        cap = self._roster.caps.get(organization, account.force_refresh_cap)
-        if cap is None:
-            return None
-        window = self._windows.get(organization)
-        if window is None:
-            now = self._clock.steady()
-            ages = [self._age(record) for record in self._forced.pop(organization, ())]
-            window = self._windows[organization] = _restored(cap, (now - age for age in ages))
-        return window
-
-    def _age(self, forced: records.Forced) -> float:
-        """Seconds since a force refresh before the start: exact within one boot, else by the wall clock."""
-        boot, uptime = self._clock.uptime()
-        since = uptime - forced.uptime if boot and boot == forced.boot else self._clock.wall() - forced.at
-        return max(0.0, since)
-
-
-def _by_organization(forced: Iterable[records.Forced]) -> dict[str, list[records.Forced]]:
-    found: dict[str, list[records.Forced]] = {}
-    for record in forced:
-        found.setdefault(record.organization, []).append(record)
-    return found
-
-
-def _restored(cap: Rate, times: Iterable[float]) -> SlidingWindow:
-    window = SlidingWindow(cap)
-    window.restore(times)
-    return window
 
 
 def _unadmit(reservation: Reservation, bucket: TokenBucket | None) -> None:
