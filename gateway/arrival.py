@@ -1,14 +1,16 @@
 """An upstream's answer as the client may see it, and in the form that is stored and answered from."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from typing import TypeVar
 
 from multidict import CIMultiDict
 from yarl import URL
 
 from gateway.admission import cors
-from gateway.admission.prepare import Prepared
+from gateway.admission.prepared import Prepared
 from gateway.admission.provision import Intent
 from gateway.admission.snapshot import Route, UpstreamPolicy
 from gateway.answers.cache_status import is_readable
@@ -22,6 +24,8 @@ from gateway.rfc9111.stored import StoredResponse, Times
 from gateway.rfc9111.storing import dated, head_fields, new_stored
 from gateway.rfc9111.targeted import in_force
 from gateway.rfc9111.validation import freshened
+
+T = TypeVar("T")
 
 _ON_LOOP = 64 * 1024
 # Each answer gets its own, and none from the upstream beside it; what that says of tokens is not the client's.
@@ -56,10 +60,11 @@ async def in_stored_form(
 ) -> StoredResponse:
     """The whole `response` ready to be stored and answered from; one that is not kept still has all its fields.
 
-    `selecting` are the request's fields that Vary may name. A JSON object that tokens go into is cut open here, once; a
-    long one in a thread.
+    `selecting` are the request's fields that Vary may name. Here, once, JSON that tells tags is read and an object that
+    tokens go into is cut open; long ones in a thread.
     """
     fields = for_client(prepared.route, upstream, response.fields, times.wall)
+    told = await _read(prepared.told_by, response.body) if prepared.reads_content else ()
     answer = new_stored(
         prepared.key,
         selecting,
@@ -68,14 +73,13 @@ async def in_stored_form(
         fields,
         response.body,
         times,
-        groups=prepared.memberships(cache_groups(response.fields)),
+        groups=prepared.memberships(cache_groups(response.fields), told),
         forced=prepared.intent is Intent.force_refresh,
     )
     if not keep:
         answer.head = _whole_head(fields)
     if prepared.route.tokens_in_body:
-        long = len(response.body) > _ON_LOOP
-        answer.splice = await asyncio.to_thread(cut, response.body) if long else cut(response.body)
+        answer.splice = await _read(cut, response.body)
     if answer.splice is not None:
         answer.head = spliced_head(answer.head)
     return answer
@@ -93,7 +97,7 @@ def in_freshened_form(
     fields = for_client(prepared.route, upstream, response.fields, times.wall)
     stored = freshened(validated, selecting, fields, times)
     if "Cache-Groups" in response.fields:
-        stored.groups = prepared.memberships(cache_groups(response.fields))
+        stored.groups = prepared.memberships(cache_groups(response.fields), prepared.told_before(validated.groups))
     if stored.splice is not None:
         stored.head = spliced_head(stored.head)
     return stored
@@ -117,6 +121,11 @@ def in_full_freshened(
     shown = for_client(prepared.route, upstream, response.fields, stored.terms.date)
     told = CIMultiDict([pair for pair in shown.items() if pair[0].lower() in left_out])
     return replace(stored, head=stored.head + field_lines(told)) if told else None
+
+
+async def _read(read: Callable[[bytes], T], content: bytes) -> T:
+    """What `read` makes of the content, in a thread where that takes long."""
+    return await asyncio.to_thread(read, content) if len(content) > _ON_LOOP else read(content)
 
 
 def _whole_head(fields: Fields) -> bytes:

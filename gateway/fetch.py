@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import structlog
 from multidict import CIMultiDict
 
-from gateway.admission.prepare import Prepared
+from gateway.admission.prepared import Prepared
 from gateway.admission.pricing import delivers
 from gateway.admission.provision import Intent
 from gateway.admission.snapshot import CachePolicy, UpstreamPolicy
@@ -22,7 +22,7 @@ from gateway.exchange import Exchange
 from gateway.messages import Fields, Outgoing, Response, Stream
 from gateway.parts import Parts
 from gateway.ports import Clock, Upstream
-from gateway.reading import Buffers, failure, is_proven, judge, read
+from gateway.reading import Buffers, asked, failure, is_proven, judge, read
 from gateway.rfc9111.reuse import ERRORS, usable_on_error
 from gateway.rfc9111.selecting import matches
 from gateway.rfc9111.stored import StoredResponse, Times
@@ -109,8 +109,8 @@ class Fetcher:
     async def _fetch(self, flight: Flight, errand: Errand, fetching: Fetching, exchange: Exchange) -> Outcome:
         route = errand.prepared.route
         try:
-            async with asyncio.timeout(errand.policy.total_timeout) as deadline:
-                stream = await errand.upstream.send(errand.outgoing)
+            async with asyncio.timeout(total := errand.policy.total_timeout) as deadline:
+                stream = await asked(errand.upstream, errand.outgoing, total, deadline)
                 exchange.answered(self._clock.steady())
                 if problem := judge(stream, ours=route.send_credentials, metered=not route.public):
                     await stream.close()
@@ -131,7 +131,7 @@ class Fetcher:
         if isinstance(answer, Stream):
             self.collapse.part(flight)
             if errand.forced and answer.delimited and delivers(answer.status):
-                self._outdate(errand, fetching)
+                self._outdate(errand, fetching, (*fetching.groups, *self._told_before(errand)))
             return Private(answer, Unstorable.too_large)
         # Before anything is made of it: what the vendor charged it has charged for an answer of no use too.
         await self.costs.record(errand.prepared, errand.policy, answer, ours=errand.ours)
@@ -157,11 +157,12 @@ class Fetcher:
         self, errand: Errand, fetching: Fetching, verdict: Storability, stream: Stream, response: Response
     ) -> Outcome:
         answer = await self._answer(errand, fetching, response, keep=isinstance(verdict, Storable))
+        before = self._told_before(errand)
         kept = isinstance(verdict, Storable) and self._store(errand, fetching, answer)
         if response.status >= 500 and not kept:
             return Failed(failure(stream), answer)
         if errand.forced and delivers(response.status):
-            self._outdate(errand, fetching)
+            self._outdate(errand, fetching, (*answer.groups, *before))
         if isinstance(verdict, NotStored):
             return _unkept(errand, verdict, answer)
         own = in_full(errand.prepared, errand.policy, answer, response)
@@ -201,8 +202,14 @@ class Fetcher:
                 self._cache.forget(other)
         return True
 
-    def _outdate(self, errand: Errand, fetching: Fetching) -> None:
-        self._cache.outdate(fetching, errand.prepared.key, errand.prepared.groups)
+    def _told_before(self, errand: Errand) -> tuple[str, ...]:
+        """What content told of the groups of what a force refresh replaces: it may belong to others now, or be gone."""
+        if not (errand.forced and errand.prepared.reads_content):
+            return ()
+        return tuple([group for stored in self._cache.look(errand.prepared.key) for group in stored.groups])
+
+    def _outdate(self, errand: Errand, fetching: Fetching, groups: tuple[str, ...]) -> None:
+        self._cache.outdate(fetching, errand.prepared.key, errand.prepared.outdated(groups))
 
     async def _answer(self, errand: Errand, fetching: Fetching, response: Response, *, keep: bool) -> StoredResponse:
         times = self._times(fetching)

@@ -1,13 +1,18 @@
 """What of an upstream's answer the client sees, and the form it is stored in."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
-from admission.snapshots import make_request, make_route, make_snapshot, public_route, seed_route
+from admission.snapshots import TTL, make_request, make_route, make_snapshot, public_route, seed_route
 from multidict import CIMultiDict
 from stores.samples import sample
 
 from gateway.admission.cors import UPSTREAMS, Cors
-from gateway.admission.prepare import Prepared, Preparer
+from gateway.admission.prepare import Preparer
+from gateway.admission.prepared import Prepared
 from gateway.admission.snapshot import Route, UpstreamPolicy
+from gateway.admission.tagging import Tag
 from gateway.arrival import for_client, in_freshened_form, in_stored_form
 from gateway.messages import Response
 from gateway.rfc9111.stored import Times
@@ -19,6 +24,10 @@ SELECTING = CIMultiDict({"Accept-Language": "de"})
 
 def prepared(route: Route) -> Prepared:
     return Preparer(make_snapshot(route)).prepare(make_request(ITEM))
+
+
+def tagged(*tags: str, **changes: Any) -> Prepared:
+    return prepared(seed_route(cache=replace(TTL, tags=tuple(map(Tag.parse, tags))), **changes))
 
 
 def shown(route: Route, *fields: tuple[str, str]) -> CIMultiDict[str]:
@@ -103,3 +112,37 @@ def test_a_freshened_form_carries_what_the_304_says() -> None:
     assert (fresh.body, fresh.began, fresh.received) == (stored.body, 2000.0, 2001.0)
     for line in (b"X-Old: 1\r\n", b"X-New: 2\r\n", b"Location: /n\r\n"):
         assert line in fresh.head
+
+
+@pytest.mark.parametrize("padding", [0, 100_000], ids=["on the loop", "in a thread"])
+@pytest.mark.parametrize("tokens", [False, True], ids=["as it is", "cut open"])
+async def test_content_tells_groups_beside_those_that_the_response_names(padding: int, tokens: bool) -> None:
+    body = b'{"store":{"id":[1,2]},"a":"%b"}' % (b"x" * padding)
+    response = Response(200, "OK", CIMultiDict({"Cache-Groups": '"named"'}), body)
+    asked = tagged("product:{id}", "store:{body.store.id}", tokens_in_body=tokens)
+    answer = await in_stored_form(asked, UPSTREAM, SELECTING, response, Times(1.0, 1.0, 1.0), keep=True)
+    names = ("product:1", "store:1", "store:2")
+    within, in_all = [f"api\n\n{name}" for name in names], [f"api\n*\n{name}" for name in (ITEM, *names, "named")]
+    assert answer.groups == (*within, *in_all)
+    assert (answer.splice is not None) is tokens
+
+
+@pytest.mark.parametrize("body", [b"\x1f\x8b\x08\x00", b"", b"[]"], ids=["coded", "none", "another"])
+async def test_content_that_tells_nothing_leaves_its_path(body: bytes) -> None:
+    asked = tagged("store:{body.id}")
+    times = Times(1.0, 1.0, 1.0)
+    answer = await in_stored_form(asked, UPSTREAM, SELECTING, Response(200, "OK", body=body), times, keep=True)
+    assert answer.groups == (f"api\n\n{ITEM}", f"api\n*\n{ITEM}")
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"), [({"Cache-Groups": '"later"'}, "later"), ({}, "former")], ids=["named-anew", "not-named"]
+)
+async def test_what_is_freshened_stays_in_the_groups_of_its_content(fields: dict[str, str], named: str) -> None:
+    asked, times = tagged("store:{body.id}", "product:{id}"), Times(1.0, 1.0, 1.0)
+    response = Response(200, "OK", CIMultiDict({"Cache-Groups": '"former"'}), b'{"id":7}')
+    stored = await in_stored_form(asked, UPSTREAM, SELECTING, response, times, keep=True)
+    told = Response(304, "", CIMultiDict(fields))
+    fresh = in_freshened_form(asked, UPSTREAM, SELECTING, stored, told, Times(2.0, 2.0, 2.0))
+    assert set(fresh.groups) == {group.replace("former", named) for group in stored.groups}
+    assert "api\n\nstore:7" in fresh.groups

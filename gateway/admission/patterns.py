@@ -1,4 +1,4 @@
-"""Path patterns (`/v1/products/{id}`, `{rest:.*}` for any rest) and the tags made of their parameters.
+"""Path patterns: `/v1/products/{id}`, with `{rest:.*}` for any rest.
 
 Literal text is held in canonical form and parameters keep the canonical spelling of the path they come from.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import takewhile
 from string import printable
-from typing import NamedTuple, Self
+from typing import NamedTuple
 from urllib.parse import quote
 
 from gateway.admission.target import canonical_path
@@ -69,29 +69,6 @@ class PathPattern:
         path = "".join(["/" + segment.fill(params) for segment in self.segments])
         # A canonical path has no empty segment, so this is the slash of a rest that is empty.
         return path.replace("//", "/")
-
-
-@dataclass(slots=True, frozen=True)
-class Template:
-    """A tag with parameters of the match path in it: `product:{id}`."""
-
-    text: str
-    names: tuple[str, ...] = field(compare=False, repr=False)
-    _parsed: Text = field(compare=False, repr=False)
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Raises ValueError saying what is wrong with the template."""
-        if not text:
-            raise ValueError("a tag must not be empty")
-        parsed = _parsed(text)
-        if parsed.rest:
-            raise ValueError("a tag names a parameter as {name}, also one that the path has as {name:.*}")
-        return cls(text, parsed.names, parsed)
-
-    def fill(self, params: Mapping[str, str]) -> str:
-        """The tag with these parameters. Raises KeyError for one that is missing."""
-        return self._parsed.fill(params)
 
 
 # A config's patterns are read when it is validated, checked and compiled, and most of them at each reload again.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Self, assert_never
 
 from gateway.admission.patterns import PathPattern
-from gateway.admission.prepare import group
+from gateway.admission.prepared import group
 from gateway.admission.provision import Intent, provision
 from gateway.admission.routes import Mismatch, Router, mismatch
 from gateway.admission.snapshot import Route, Share, Snapshot
@@ -69,21 +69,21 @@ class Reach:
 
     def takes(self, path: str) -> bool:
         """Whether a client's path that the route takes is the upstream's `path`."""
-        return any(self._takes(asked) for asked in self._asked(path))
+        return any(self._takes(asked) for asked in self.asked(path))
 
-    @property
-    def _beginning(self) -> str:
-        # Everyone and the public are one scope each, organizations and keys one for each of them.
-        return f"{self.upstream}\n{self.scope}" + ("\n" if self.scope in ("", "p:") else "")
-
-    def _asked(self, path: str) -> Iterator[str]:
-        """The clients' paths that become `path` on their way to the upstream."""
+    def asked(self, path: str) -> Iterator[str]:
+        """The clients' paths that become `path` on their way to the upstream, whether or not the route takes them."""
         if self.strip:
             yield self.strip + path
         if self.strip and path == "/":
             yield self.strip
         if not self.strip or not f"{path}/".startswith(f"{self.strip}/"):
             yield path
+
+    @property
+    def _beginning(self) -> str:
+        # Everyone and the public are one scope each, organizations and keys one for each of them.
+        return f"{self.upstream}\n{self.scope}" + ("\n" if self.scope in ("", "p:") else "")
 
     def _takes(self, asked: str) -> bool:
         if self.path.match(asked) is None:
@@ -99,10 +99,25 @@ class Routing:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._reaches = [(route, _reach(snapshot, route)) for route in snapshot.routes if route.cache is not None]
+        # What becomes of hosts and paths on their way is the same for most routes, however many there are.
+        self._apart: dict[tuple[str, str], dict[tuple[str, str], tuple[Route, Reach]]] = {}
+        for route, reach in self._reaches:
+            alike = self._apart.setdefault((reach.upstream, reach.scope), {})
+            alike.setdefault((route.host, reach.strip), (route, reach))
 
     def route_of(self, key: str) -> Route | None:
         """The first route that may, None where the config has none any more."""
         return next((route for route, reach in self._reaches if reach.serves(key)), None)
+
+    def ways(self, key: str) -> Iterator[tuple[Route, str]]:
+        """Clients' paths that may be what is stored under `key`, each with a route whose hosts it may be asked at.
+
+        One of them is, where any route serves the key, though perhaps another route takes it.
+        """
+        keyed = Keyed.of(key)
+        path = keyed.target.partition("?")[0]
+        for route, reach in self._apart.get((keyed.upstream, keyed.scope[:2]), {}).values():
+            yield from [(route, asked) for asked in reach.asked(path)]
 
 
 def places(snapshot: Snapshot, url: str) -> tuple[Place, ...]:

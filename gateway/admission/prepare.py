@@ -1,7 +1,6 @@
 """Step 2 of a request's way: from its head and the snapshot to route, account, intent, quote and cache key."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from typing import NamedTuple, assert_never
 
@@ -13,6 +12,7 @@ from gateway.admission.entitlement import max_tokens, refuse_beyond
 from gateway.admission.flags import flags_on
 from gateway.admission.keys import find_account
 from gateway.admission.options import max_forwards
+from gateway.admission.prepared import Prepared
 from gateway.admission.provision import Intent, Provision, provision
 from gateway.admission.routes import Matched, Router
 from gateway.admission.snapshot import Account, ClientDirectives, Route, Share, Snapshot
@@ -29,76 +29,8 @@ _HOST = frozenset({"host"})
 # What a test key asks for: whatever is stored, however old, as long as its origin allows that.
 _STORED_ONLY = Demands(only_if_cached=True, max_stale=inf)
 
-
-@dataclass(slots=True)
-class Prepared:
-    """A request whose every pure question is answered.
-
-    `request` has no field left that its Connection nominates, so that all later steps see what the upstream sees.
-    `account` and `quote` are None where the route is public. `target` is the upstream's, `key` the cache key of the GET
-    that the request is or stands for, `path` the upstream's path. `scope` is the share scope: "" for everyone, `o:` and
-    an organization, `k:` and an account, or `p:` for the public, who gets nothing that a key or credentials were for.
-
-    `demands` are the directives that the route heeds, None where there are none; `demanded_quote` is what the request
-    may cost where they force work, None where that has no price of its own. `conditional` says that preconditions or a
-    Range decide what of a response is sent, `ranged` that a Range does. `max_tokens` is the most it may cost, None
-    where the request sets no bound.
-    """
-
-    request: Request
-    route: Route
-    params: dict[str, str]
-    account: Account | None
-    intent: Intent
-    quote: Quote | None
-    target: str
-    path: str
-    key: str
-    scope: str
-    demands: Demands | None = None
-    demanded_quote: Quote | None = None
-    conditional: bool = False
-    ranged: bool = False
-    max_tokens: int | None = None
-
-    def for_request(self, request: Request) -> "Prepared":
-        """The same for another request with the same head."""
-        # By position: every hit from the memo asks, and `dataclasses.replace` takes several times as long.
-        return Prepared(
-            request,
-            self.route,
-            self.params,
-            self.account,
-            self.intent,
-            self.quote,
-            self.target,
-            self.path,
-            self.key,
-            self.scope,
-            self.demands,
-            self.demanded_quote,
-            self.conditional,
-            self.ranged,
-            self.max_tokens,
-        )
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """The route's tags for this request."""
-        return tuple([tag.fill(self.params) for tag in self.route.cache.tags]) if self.route.cache is not None else ()
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """What a refresh of this outdates together: by the route's tags, else by path; within upstream and scope."""
-        return tuple([group(self.route.upstream, name, self.scope) for name in self.tags or (self.path,)])
-
-    def memberships(self, named: Iterable[str] = ()) -> tuple[str, ...]:
-        """Every group that what is stored for this belongs to; `named` are those that the response names.
-
-        By path and by name also across the scopes: what an unsafe request has changed is changed in all of them.
-        """
-        in_all = [group(self.route.upstream, name) for name in (self.path, *self.tags, *named)]
-        return tuple(dict.fromkeys([*self.groups, *in_all]))
+# Whose answer is there before the request, whole or in part: what the others do is told to whoever asks.
+_NARROWED = (Intent.lookup, Intent.force_refresh)
 
 
 class _Asked(NamedTuple):
@@ -108,11 +40,6 @@ class _Asked(NamedTuple):
     quote: Quote | None
     demands: Demands | None
     demanded_quote: Quote | None
-
-
-def group(upstream: str, name: str, scope: str = "*") -> str:
-    """The name of a group of stored responses: a tag or a path, within an upstream and a share scope, or all (`*`)."""
-    return f"{upstream}\n{scope}\n{name}"
 
 
 class Preparer:
@@ -179,19 +106,20 @@ class Preparer:
         query = provision.filled(query) if matched.refresh else query
         asked = _asked(request, matched, flags_on(query, provision.flags), provision)
         if account is not None and asked.quote is not None:
-            refuse_beyond(account, asked.quote, most)
+            refuse_beyond(account, asked.quote, most, asked.intent)
         if account is not None and account.test:
             asked = _tested(asked)
         path, scope = provision.below(matched.path), _scope(route, account)
         target, keyed = provision.targets(path, query, asked.intent)
-        ranged = _is_ranged(request, route, asked.intent)
+        narrowed = asked.intent in _NARROWED
+        ranged = narrowed and _is_ranged(request, route)
         return Prepared(
             *(request, route, matched.params, account, asked.intent, asked.quote, target, path),
             key=self._key(request, provision, scope, keyed),
             scope=scope,
             demands=asked.demands,
             demanded_quote=asked.demanded_quote,
-            conditional=ranged or (asked.intent is not Intent.pass_ and is_conditional(request.fields)),
+            conditional=ranged or (narrowed and is_conditional(request.fields)),
             ranged=ranged,
             max_tokens=most,
         )
@@ -236,6 +164,8 @@ def _intent(request: Request, matched: Matched, on: frozenset[str], provision: P
         return Intent.force_refresh
     if max_forwards(request.method, request.fields) == 0:
         return Intent.own
+    if matched.route.background is not None:
+        return Intent.status if matched.route.tells_status else Intent.background_refresh
     if matched.route.cache is None or request.method not in ("GET", "HEAD"):
         return Intent.pass_
     if request.body is not None:
@@ -251,11 +181,11 @@ def _tested(asked: _Asked) -> _Asked:
     quote = None if asked.quote is None else asked.quote.unforced()
     stored = asked._replace(quote=quote, demands=_STORED_ONLY, demanded_quote=None)
     match asked.intent:
-        case Intent.pass_:
+        case Intent.pass_ | Intent.background_refresh:
             raise Problem(Reason.not_stored)
         case Intent.lookup | Intent.force_refresh:
             return stored._replace(intent=Intent.lookup)
-        case Intent.own:
+        case Intent.own | Intent.status:
             return stored
         case _:
             assert_never(asked.intent)
@@ -273,9 +203,9 @@ def _demanded_quote(route: Route, on: frozenset[str], provision: Provision) -> Q
     return provision.quoted(route.price, on, Intent.force_refresh)
 
 
-def _is_ranged(request: Request, route: Route, intent: Intent) -> bool:
+def _is_ranged(request: Request, route: Route) -> bool:
     """RFC 9110 §14.2: only a GET has ranges; content that tokens go into has none either."""
-    if intent is Intent.pass_ or request.method != "GET" or route.tokens_in_body:
+    if request.method != "GET" or route.tokens_in_body:
         return False
     return asks_for_part(request.fields)
 

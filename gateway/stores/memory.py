@@ -164,6 +164,10 @@ class MemoryTier:
         """All that was stored has met `purge`: forget it."""
         self._purges.discard(purge)
 
+    def knows(self, group: str) -> bool:
+        """Whether anything that is stored belongs to the group."""
+        return self._groups.known((group,))
+
     @property
     def broad_purges(self) -> int:
         """How many purges are asked of each stored response that is read, as no groups tell what they take."""

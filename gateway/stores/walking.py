@@ -1,7 +1,10 @@
 """Walks over all that the memory tier holds, in steps between which everything else has its turn."""
 
 import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import TypeVar
 
+from gateway.ports import Clock
 from gateway.rfc9111.stored import StoredResponse
 from gateway.stores.memory import MemoryTier
 from gateway.stores.purging import Purge
@@ -17,12 +20,21 @@ _ASKED = 512
 FREED = 1 << 20
 """Bytes given back in one step, or little more: large bodies take long to free."""
 
+# Of the loop's time a walk that nobody waits for takes one part, and leaves so many to everything else.
+_LEFT = 9
+
+# Seconds that it pauses at least: less than the loop can count is nothing to it.
+_REST = 0.001
+
+T = TypeVar("T")
+
 
 class Walks:
     """At most one walk for purges is under way: those that are ordered meanwhile share the next one."""
 
-    def __init__(self, memory: MemoryTier) -> None:
+    def __init__(self, memory: MemoryTier, clock: Clock) -> None:
         self._memory = memory
+        self._clock = clock
         self._ordered: list[tuple[Purge, asyncio.Future[None]]] = []
         self._walking = False
         self._limit = memory.limit_bytes
@@ -60,6 +72,21 @@ class Walks:
                 place, skipped = place - 1, 0
             await asyncio.sleep(0)
         return found, None
+
+    async def members(self, wanted: Mapping[str, T]) -> AsyncIterator[tuple[T, StoredResponse]]:
+        """See `Cache.members`."""
+        known = {name: what for name, what in wanted.items() if self._memory.knows(name)}
+        place = self._memory.places if known else 0
+        while place > 0:
+            began, place = self._clock.steady(), min(place, self._memory.places)
+            looked = [stored for key in self._memory.keys(place, KEYS) for stored in self._memory.look(key)]
+            members = [stored for stored in looked if not known.keys().isdisjoint(stored.groups)]
+            place -= KEYS
+            spent = self._clock.steady() - began
+            for stored in members:
+                for what in _told(stored, known):
+                    yield what, stored
+            await asyncio.sleep(max(spent * _LEFT, _REST))
 
     def resize(self, limit_bytes: int) -> None:
         """Let the tier hold at most that much as soon as what is too much has gone, in steps."""
@@ -103,6 +130,11 @@ class Walks:
             if self._memory.bytes < least:
                 break
         return place
+
+
+def _told(stored: StoredResponse, wanted: Mapping[str, T]) -> Iterable[T]:
+    """What stands for one of its groups at least, each once."""
+    return {id(wanted[name]): wanted[name] for name in stored.groups if name in wanted}.values()
 
 
 def _read(after: str) -> tuple[int, int]:

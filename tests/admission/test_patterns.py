@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.admission.patterns import PathPattern, Template
+from gateway.admission.patterns import PathPattern
 
 MATCHES = [
     ("/", "/", {}),
@@ -115,32 +115,6 @@ def test_matches_whatever_it_fills(text: str, data: st.DataObject) -> None:
     params = pattern.match(path)
     assert params is not None
     assert pattern.fill(params) == path
-
-
-@pytest.mark.parametrize(
-    ("text", "params", "tag"),
-    [
-        ("product:{id}", {"id": "12", "more": "x"}, "product:12"),
-        ("{a}{b}", {"a": "1", "b": "2"}, "12"),
-        ("all", {}, "all"),
-    ],
-)
-def test_template_fills(text: str, params: dict[str, str], tag: str) -> None:
-    assert Template.parse(text).fill(params) == tag
-
-
-def test_template_names_its_parameters() -> None:
-    assert Template.parse("{a}:{b}").names == ("a", "b")
-    with pytest.raises(KeyError):
-        Template.parse("{a}").fill({})
-
-
-@pytest.mark.parametrize(
-    ("text", "message"), [("", "empty"), ("{a:.*}", "names a parameter"), ("a}", "a parameter is")]
-)
-def test_template_refuses_to_parse(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Template.parse(text)
 
 
 def test_getting_ready_twice_is_getting_ready_once() -> None:

@@ -184,3 +184,23 @@ def test_the_first_route_with_a_cache_that_serves_a_key_is_its_route() -> None:
         assert found is not None
         assert found.name == name
     assert routing.route_of("gone#1\n\n/x") is None
+
+
+@pytest.mark.parametrize(
+    ("key", "ways"),
+    [
+        (f"{UP}\n\n/a?b", [("*", "/shop/a"), ("*", "/a"), ("a.example", "/a")]),
+        (f"{UP}\n\n/", [("*", "/shop/"), ("*", "/shop"), ("*", "/"), ("a.example", "/")]),
+        (f"{UP}\n\n/shop/a", [("*", "/shop/shop/a"), ("*", "/shop/a"), ("a.example", "/shop/a")]),
+        (f"{UP}\np:\n/a", [("*", "/a")]),
+        (f"{UP}\nk:ci\n/a", []),
+        ("gone#1\n\n/a", []),
+    ],
+)
+def test_the_ways_to_a_key_are_few_however_many_routes_there_are(key: str, ways: list[tuple[str, str]]) -> None:
+    many = [rest(f"r{number}", f"/r{number}/{{x}}") for number in range(100)]
+    others = [rest("host", host="a.example"), public_route(cache=CachePolicy())]
+    routing = Routing(make_snapshot(make_route(), SHOP, *many, *others))
+    found = list(dict.fromkeys([(route.host, path) for route, path in routing.ways(key)]))
+    assert found == ways
+    assert len(list(routing.ways(key))) <= len(ways) + 1
