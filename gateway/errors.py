@@ -11,6 +11,8 @@ class Reason(Enum):
     bad_flag = (400, "bad_request", "A flag in the query is neither on nor off")
     conflicting_keys = (400, "bad_request", "The request carries two different API keys")
     unexpected_body = (400, "bad_request", "This request must not carry a body")
+    bad_subject = (400, "bad_request", "What is to be refreshed is not named in a way that can be read")
+    bad_since = (400, "bad_request", "The date is not one from which can be refreshed")
     missing_key = (401, "unauthorized", "An API key is required")
     unknown_key = (401, "unauthorized", "The API key is not known")
     expired_key = (401, "unauthorized", "The API key has expired")
@@ -19,10 +21,14 @@ class Reason(Enum):
     insufficient_scope = (403, "forbidden", "The API key may not ask for this")
     origin_not_allowed = (403, "forbidden", "Pages of this origin may not call this route")
     no_route = (404, "not_found", "No route matches this request")
+    unknown_subject = (404, "not_found", "There is nothing of this id to refresh")
+    no_refresh = (404, "not_found", "There is no such refresh for this API key")
     no_receipt = (404, "not_found", "There is no such receipt for this API key")
     not_stored = (404, "not_found", "A test key gets stored responses only, and none is stored for this request")
     method_not_allowed = (405, "bad_request", "The method is not allowed here")
     request_timeout = (408, "bad_request", "The request took too long to arrive")
+    not_refreshable = (409, "bad_request", "This cannot be refreshed")
+    refresh_ended = (409, "bad_request", "The refresh has ended")
     request_in_progress = (409, "bad_request", "A request with this Idempotency-Key is still being answered")
     answer_not_kept = (409, "bad_request", "The answer of this Idempotency-Key was too large to be kept")
     body_too_large = (413, "bad_request", "The request body is too large")
@@ -50,6 +56,7 @@ class Reason(Enum):
     upstream_unavailable = (503, "service_unavailable", "The upstream is not available for now")
     upstream_circuit_open = (503, "service_unavailable", "The upstream failed repeatedly and is left alone for now")
     upstream_queue_full = (503, "service_unavailable", "Too many requests wait for the upstream")
+    jobs_unavailable = (503, "service_unavailable", "The register of refreshes is not available for now")
     ledger_unavailable = (503, "service_unavailable", "The ledger is not available for now")
     buffers_full = (503, "service_unavailable", "The gateway holds too much unfinished content")
     upstream_connect_timeout = (504, "upstream_timeout", "The upstream did not accept the connection in time")
@@ -61,6 +68,18 @@ class Reason(Enum):
         self.status = status
         self.code = code
         self.title = title
+
+
+UNSENT = frozenset(
+    {
+        Reason.upstream_circuit_open,
+        Reason.upstream_connect_timeout,
+        Reason.upstream_dns,
+        Reason.upstream_queue_full,
+        Reason.upstream_refused,
+    }
+)
+"""The upstream has seen nothing of the request."""
 
 
 class Problem(Exception):

@@ -1,6 +1,7 @@
 """What an account may ask for, and what a request allows itself to cost."""
 
 from gateway.admission.charge import Quote
+from gateway.admission.provision import Intent
 from gateway.admission.snapshot import Account, Scope
 from gateway.errors import Problem, Reason
 from gateway.messages import Fields
@@ -21,9 +22,18 @@ def max_tokens(fields: Fields) -> int | None:
     return int(values[0].lstrip("0")[:20] or "0")
 
 
-def refuse_beyond(account: Account, quote: Quote, most: int | None) -> None:
+def scope_for(intent: Intent, quote: Quote, account: Account) -> Scope:
+    """What the account must be allowed to ask for; who may have something refreshed may also see how that stands."""
+    if intent is Intent.background_refresh:
+        return Scope.background
+    if intent is Intent.status and Scope.background in account.scopes:
+        return Scope.background
+    return Scope.refresh if quote.forced else Scope.lookup
+
+
+def refuse_beyond(account: Account, quote: Quote, most: int | None, intent: Intent = Intent.lookup) -> None:
     """Raises `Problem` where the account lacks the scope (`insufficient_scope`), or the quote is above `most`."""
-    scope = Scope.refresh if quote.forced else Scope.lookup
+    scope = scope_for(intent, quote, account)
     if scope not in account.scopes:
         raise Problem(Reason.insufficient_scope, f"This API key lacks the scope {scope.value}.")
     if most is not None and quote.total > most and not account.test:

@@ -21,10 +21,15 @@ _ASKED_FOR_BEFORE = frozenset({"forwarded", "x-forwarded-host", "x-forwarded-pro
 
 
 class Intent(Enum):
-    """What a request wants of the cache; `own`: the gateway answers it, and no upstream hears of it."""
+    """What a request wants of the cache; `own`: the gateway answers it, and no upstream hears of it.
+
+    `status`: how the background refresh of a subject stands.
+    """
 
     lookup = auto()
     force_refresh = auto()
+    background_refresh = auto()
+    status = auto()
     pass_ = auto()
     own = auto()
 

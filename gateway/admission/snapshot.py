@@ -6,17 +6,12 @@ from enum import Enum
 from hashlib import sha256
 from typing import Literal
 
+from gateway.admission.background import BackgroundPolicy
 from gateway.admission.cors import Cors
-from gateway.admission.patterns import PathPattern, Template
+from gateway.admission.patterns import PathPattern
+from gateway.admission.rate import Rate as Rate
+from gateway.admission.tagging import Tag
 from gateway.rfc9111.stored import Policy
-
-
-@dataclass(slots=True, frozen=True)
-class Rate:
-    """`count` in any `seconds`."""
-
-    count: int
-    seconds: float
 
 
 @dataclass(slots=True, frozen=True)
@@ -113,6 +108,18 @@ class ClientDirectives(Enum):
 
 
 @dataclass(slots=True, frozen=True)
+class AheadPolicy:
+    """Refresh ahead: what was reused `hits` times while fresh is fetched anew in the `last` share of its lifetime.
+
+    At most at `rate`, over the whole route.
+    """
+
+    hits: int
+    last: float
+    rate: Rate
+
+
+@dataclass(slots=True, frozen=True)
 class CachePolicy:
     """A route's `cache`: the freshness policy, what the cache key is made of, and what is kept at most."""
 
@@ -122,8 +129,9 @@ class CachePolicy:
     query_ignore: frozenset[str] = frozenset()
     query_sort: bool = False
     vary_on: tuple[str, ...] = ()
-    tags: tuple[Template, ...] = ()
+    tags: tuple[Tag, ...] = ()
     max_body: int = 8 << 20
+    ahead: AheadPolicy | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -143,7 +151,9 @@ class Route:
     """One entry of `routes`, short forms and defaults resolved.
 
     `host` is lower-case, `*` for any; `methods` None for any. `price` None exactly where `public`. `send_credentials`:
-    the upstream's own `headers` are added. `cors` None: what browsers are told is the upstream's business.
+    the upstream's own `headers` are added. `cors` None: what browsers are told is the upstream's business. Requests of
+    one with `background` ask for that background refresh, or for the status of one where it `tells_status`.
+    `asks_identity`: the content of what the upstream answers is read, so that it is asked for no coding.
     """
 
     name: str
@@ -160,6 +170,13 @@ class Route:
     refresh: RefreshPolicy | None = None
     tokens_in_body: bool = False
     cors: Cors | None = None
+    background: BackgroundPolicy | None = field(default=None, hash=False)
+    tells_status: bool = False
+    asks_identity: bool = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        tagged = self.cache is not None and any(tag.reads_content for tag in self.cache.tags)
+        object.__setattr__(self, "asks_identity", self.tokens_in_body or tagged)
 
 
 @dataclass(slots=True, frozen=True)

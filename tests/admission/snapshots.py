@@ -7,7 +7,8 @@ from typing import Any
 from multidict import CIMultiDict
 
 from gateway.admission.patterns import PathPattern
-from gateway.admission.prepare import Prepared, Preparer
+from gateway.admission.prepare import Preparer
+from gateway.admission.prepared import Prepared
 from gateway.admission.snapshot import (
     Account,
     CachePolicy,
@@ -99,6 +100,11 @@ def make_request(
 def prepare(route: Route, request: Request, **changes: Any) -> Prepared:
     """The request prepared where `route` is the only one; `changes` as for `make_snapshot`."""
     return Preparer(make_snapshot(route, **changes)).prepare(request)
+
+
+def groups(prepared: Prepared) -> tuple[str, ...]:
+    """What a refresh of this outdates together."""
+    return prepared.outdated(prepared.memberships())
 
 
 async def _content() -> AsyncIterator[bytes]:

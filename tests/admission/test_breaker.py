@@ -69,6 +69,18 @@ def test_a_probe_whose_client_is_still_sending_holds_the_next_one_off_for_a_seco
     assert tried.state is State.closed
 
 
+def test_it_tells_whether_it_would_admit_and_that_alone() -> None:
+    tried = breaker()
+    assert tried.admits(NOW)
+    tried = opened()
+    assert not tried.admits(NOW + PAUSE - 0.001)
+    assert tried.admits(NOW + PAUSE)
+    assert tried.state is State.open
+    tried, _ = probing()
+    assert not tried.admits(NOW + PAUSE + PATIENCE - 0.001)
+    assert tried.admits(NOW + PAUSE + PATIENCE)
+
+
 def test_a_probes_success_closes() -> None:
     tried, probe = probing()
     tried.succeeded(probe)

@@ -1,5 +1,6 @@
 """Scopes, expiry and X-Max-Tokens."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from multidict import CIMultiDict
 
 from gateway.admission.charge import Quote
 from gateway.admission.entitlement import max_tokens, refuse_beyond, refuse_expired
+from gateway.admission.provision import Intent
 from gateway.admission.snapshot import Account, Scope
 from gateway.errors import Problem, Reason
 
@@ -61,6 +63,26 @@ def test_refuse_beyond(account: Account, quote: Quote, most: int | None, reason:
     with pytest.raises(Problem) as caught:
         refuse_beyond(account, quote, most)
     assert caught.value.reason is reason
+
+
+STARTER = replace(ACCOUNT, scopes=frozenset({Scope.background}))
+
+
+@pytest.mark.parametrize(
+    ("account", "intent", "allowed"),
+    [
+        pytest.param(STARTER, Intent.background_refresh, True, id="may start one"),
+        pytest.param(STARTER, Intent.status, True, id="and see how it stands"),
+        pytest.param(STARTER, Intent.lookup, False, id="and nothing else"),
+        pytest.param(READER, Intent.background_refresh, False, id="a reader may not"),
+        pytest.param(READER, Intent.status, True, id="a reader may see"),
+        pytest.param(REFRESHER, Intent.background_refresh, False, id="nor who may force refreshes"),
+        pytest.param(REFRESHER, Intent.status, False, id="who may not read"),
+    ],
+)
+def test_scopes_of_background_refreshes(account: Account, intent: Intent, allowed: bool) -> None:
+    with nullcontext() if allowed else pytest.raises(Problem, match="insufficient_scope"):
+        refuse_beyond(account, LOOKUP, None, intent)
 
 
 def test_expiry() -> None:

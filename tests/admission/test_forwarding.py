@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from admission.snapshots import KEY, TTL, make_request, make_route, make_snapshot, public_route, seed_route
+from background.yard import REFRESH as BEGIN
+from background.yard import background, begins
 from multidict import CIMultiDict
 
 from gateway.admission.cors import Cors
-from gateway.admission.forwarding import LeftOut, dropped, forwarded
+from gateway.admission.forwarding import LeftOut, dropped, forwarded, lasting
 from gateway.admission.forwarding import left_out as reason
 from gateway.admission.peers import WHENCE
 from gateway.admission.prepare import Preparer
@@ -38,6 +40,17 @@ def sent(route: Route, request: Request, **changes: Any) -> dict[str, str]:
 
 def at(method: str = "GET", fields: Mapping[str, str] | None = None) -> Request:
     return make_request("/v1/products/7", method, fields)
+
+
+def test_what_lasts_of_a_request_is_nothing_secret_and_nothing_of_its_exchange() -> None:
+    """It is written to disk, to be sent on later."""
+    secret = {"X-Api-Key": KEY, "Cookie": "session=1", "Authorization": f"Bearer {KEY}", "Proxy-Authorization": "x"}
+    passing = {"If-Match": '"e"', "Range": "bytes=0-", "X-Request-Id": "r", "Content-Length": "2"}
+    passing |= {"X-Forwarded-For": "x", "If-None-Match": "*", "Idempotency-Key": "k", "X-Max-Tokens": "9"}
+    kept = {"User-Agent": "x", "Content-Type": "text/plain", "X-Own": "1"}
+    snapshot = make_snapshot(make_route())
+    prepared = Preparer(snapshot).prepare(at("POST", {**secret, **passing, **kept}))
+    assert dict(lasting(prepared, snapshot)) == kept
 
 
 def test_end_to_end_fields_go_on() -> None:
@@ -319,6 +332,7 @@ REASONS = {
     "unkeyed": (make_route(cache=TTL), "GET", {"Cookie": "c"}, "cookie", LeftOut.unkeyed),
     "content of a refresh": (REFRESHED, "POST", {"Content-Type": "a/b"}, "content-type", LeftOut.content),
     "its length": (REFRESHED, "POST", {"Content-Length": "0"}, "content-length", LeftOut.content),
+    "a preference of a refresh": (seed_route(), "POST", {"Prefer": "respond-async"}, "prefer", LeftOut.heeded),
     "ours": (make_route(), "GET", {}, "host", LeftOut.replaced),
     "a condition": (make_route(cache=TTL), "GET", {"If-Match": "*"}, "if-match", LeftOut.heeded),
 }
@@ -333,3 +347,10 @@ def test_why_a_field_does_not_go_on(
     prepared = Preparer(snapshot).prepare(make_request(target, method, fields))
     assert name not in {sent.lower() for sent in forwarded(prepared, snapshot)} - {"authorization"}
     assert reason(name, prepared, snapshot) is why
+
+
+def test_why_a_cookie_is_not_written_down() -> None:
+    snapshot = make_snapshot(begins(background()))
+    prepared = Preparer(snapshot).prepare(make_request(BEGIN, "POST", {"Cookie": "c"}))
+    assert "Cookie" not in dict(lasting(prepared, snapshot))
+    assert reason("cookie", prepared, snapshot) is LeftOut.unwritten

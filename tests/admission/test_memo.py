@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from gateway.admission import memo
 from gateway.admission.memo import Memo, Preparing
-from gateway.admission.prepare import Prepared, Preparer
+from gateway.admission.prepare import Preparer
+from gateway.admission.prepared import Prepared
 from gateway.admission.snapshot import CachePolicy
 from gateway.errors import Problem, Reason
 from gateway.messages import Request

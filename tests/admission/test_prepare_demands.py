@@ -5,9 +5,9 @@ from dataclasses import fields, replace
 import pytest
 from admission.snapshots import TTL, make_request, make_route, prepare, public_route, seed_route
 
-from gateway.admission.patterns import Template
-from gateway.admission.prepare import Prepared, group
+from gateway.admission.prepared import Prepared, group
 from gateway.admission.snapshot import ClientDirectives, Route, Share
+from gateway.admission.tagging import Tag
 
 PRODUCT = "/v1/products/7"
 NO_CACHE = {"Cache-Control": "no-cache"}
@@ -71,7 +71,7 @@ def test_what_may_narrow_the_answer(
 
 def test_a_stored_response_belongs_to_its_own_scopes_groups_and_to_everyones() -> None:
     """A refresh outdates within its scope; an unsafe request outdates for everyone, by path, tag and given name."""
-    cache = replace(TTL, share=Share.key, tags=(Template.parse("product:{id}"),))
+    cache = replace(TTL, share=Share.key, tags=(Tag.parse("product:{id}"),))
     prepared = prepare(seed_route(cache=cache), make_request(PRODUCT))
     everyones = (group("api", PRODUCT), group("api", "product:7"), group("api", "news"))
     assert prepared.memberships(["news"]) == (group("api", "product:7", prepared.scope), *everyones)
