@@ -71,12 +71,16 @@ class Request:
 
 @dataclass(slots=True)
 class Outgoing:
-    """A request for an upstream: target in canonical form, without the upstream's base path."""
+    """A request for an upstream: target in canonical form, without the upstream's base path.
+
+    `background`: nobody waits for it, so that it goes behind all others, and waits as long as it takes.
+    """
 
     method: str
     target: str
     fields: CIMultiDict[str]
     body: bytes | AsyncIterator[bytes] | None = None
+    background: bool = False
 
 
 @dataclass(slots=True)

@@ -57,11 +57,21 @@ class Circuit:
         states = [breaker.state for breaker in self._breakers]
         return UpstreamState(
             state=min(states, key=_BEST_FIRST.index),
-            wait=self._wait(),
+            wait=self.wait(),
             failures=min(breaker.failures for breaker in self._breakers),
             usable=states.count(State.closed),
             urls=len(states),
         )
+
+    def admits(self) -> bool:
+        """Whether some URL may be asked now."""
+        now = self._clock.steady()
+        return any(breaker.admits(now) for breaker in self._breakers)
+
+    def wait(self) -> float:
+        """Seconds until a URL may be asked; 0 while a probe is under way, which may end at any moment."""
+        now = self._clock.steady()
+        return min(breaker.wait(now) for breaker in self._breakers)
 
     def admit(self, *, uploads: bool = False) -> Pass:
         """Leave for one request, whose client is still to send content if `uploads`.
@@ -70,7 +80,7 @@ class Circuit:
         """
         found = self.next(0, uploads=uploads)
         if found is None:
-            raise Problem(Reason.upstream_circuit_open, retry_after=self._wait())
+            raise Problem(Reason.upstream_circuit_open, retry_after=self.wait())
         return found
 
     def next(self, place: int, *, uploads: bool = False) -> Pass | None:
@@ -82,9 +92,13 @@ class Circuit:
                 return Pass(at, turn)
         return None
 
+    def holds(self, leave: Pass) -> bool:
+        """Whether it may still be sent."""
+        return self._breakers[leave.place].holds(leave.turn)
+
     def renewed(self, leave: Pass, *, uploads: bool) -> Pass:
         """The same, after it waited; another where its breaker has changed since. Raises as `admit`."""
-        return leave if self._breakers[leave.place].holds(leave.turn) else self.admit(uploads=uploads)
+        return leave if self.holds(leave) else self.admit(uploads=uploads)
 
     def answered(self, leave: Pass) -> None:
         """The URL answered."""
@@ -99,10 +113,6 @@ class Circuit:
     def gave_up(self, leave: Pass) -> None:
         """Nothing came of it that the URL is to blame for."""
         self._breakers[leave.place].gave_up(leave.turn)
-
-    def _wait(self) -> float:
-        now = self._clock.steady()
-        return min(breaker.wait(now) for breaker in self._breakers)
 
     def _tell(self, place: int, how: str | None = None) -> bool:
         """Log a change of state; whether there was one. A URL is named by its number, as it may hold a secret."""

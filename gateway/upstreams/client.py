@@ -7,6 +7,7 @@ from typing import Protocol
 import aiohttp
 from yarl import URL
 
+from gateway.admission.allowance import Allowance
 from gateway.admission.snapshot import ThrottlePolicy, UpstreamPolicy
 from gateway.admission.throttle import TokenBucket
 from gateway.errors import Problem, Reason
@@ -14,6 +15,7 @@ from gateway.messages import Outgoing, Stream
 from gateway.ports import Clock
 from gateway.rfc9111.dates import retry_after
 from gateway.tasks import Tasks
+from gateway.upstreams.backlog import Backlog
 from gateway.upstreams.circuit import Circuit, Pass, UpstreamState
 from gateway.upstreams.framing import is_delimited, refuse_ambiguous
 from gateway.upstreams.gate import Gate
@@ -46,6 +48,8 @@ class HttpUpstream:
         bucket = TokenBucket(ThrottlePolicy(policy.rate, policy.rate.count)) if policy.rate else None
         self._gate = Gate(policy, bucket, clock)
         self._circuit = Circuit(policy, clock)
+        self._allowance = Allowance()
+        self._backlog = Backlog(self._gate, self._circuit, self._allowance, clock)
         self._urls = tuple(url.rstrip("/") for url in policy.urls)
         self._session: aiohttp.ClientSession | None = None
         self._exchanges = 0
@@ -58,17 +62,24 @@ class HttpUpstream:
         """How it is now."""
         return self._circuit.state()
 
+    async def room(self) -> None:
+        """Return once a background call may be made; see `ports.Upstream`."""
+        await self._backlog.room()
+
     async def close(self) -> None:
         """Close every connection of the pool."""
+        self._backlog.end()
         self._disconnect()
         await self._closing.finish()
 
     async def retire(self) -> None:
         """Close every connection as soon as no exchange is under way, and return then.
 
-        A request that began while the upstream was in the config may still be sent, on a connection of its own.
+        A request that began while the upstream was in the config may still be sent, on a connection of its own; a
+        background call that waits is not.
         """
         self._retired = True
+        self._backlog.end()
         if not self._exchanges:
             self._disconnect()
         await self._idle.wait()
@@ -84,24 +95,34 @@ class HttpUpstream:
             self._ended()
             raise
 
-    def finished(self, label: str, seconds: float) -> None:
+    def finished(self, label: str, seconds: float, *, background: bool) -> None:
         """An exchange gave its connection back or up."""
-        self._gate.leave()
+        self._leave(background=background)
         self._metrics.upstream(self.policy.name, label, seconds)
         self._ended()
 
     async def _send(self, sending: "_Sending") -> Stream:
-        leave = await self._entered(uploads=sending.uploads)
+        background = sending.outgoing.background
+        enter = self._let_in if background else self._entered
+        leave = await enter(uploads=sending.uploads)
         began = self._clock.steady()
         try:
-            response = await self._attempt(leave, sending)
+            response = await (self._in_time(leave, sending) if background else self._attempt(leave, sending))
         except BaseException as error:
-            self._gate.leave()
+            self._leave(background=background)
             label = _label(error)
             if label is not None:
                 self._metrics.upstream(self.policy.name, label, self._clock.steady() - began)
             raise
-        return self._stream(response, self._clock.steady() - began)
+        now = self._clock.steady()
+        self._allowance.hear(response.status, response.headers, now)
+        return self._stream(response, now - began, background=background)
+
+    def _leave(self, *, background: bool) -> None:
+        if background:
+            self._gate.leave_background()
+        else:
+            self._gate.leave()
 
     async def _entered(self, *, uploads: bool) -> Pass:
         """Leave to send and a place at the gate. A probe holds its leave while it waits, so that it is the only one."""
@@ -116,6 +137,22 @@ class HttpUpstream:
                 self._gate.leave()
             raise
         return leave
+
+    async def _let_in(self, *, uploads: bool) -> Pass:
+        """The same behind the foreground; whoever was let in nowhere for so long may look for room again."""
+        try:
+            async with asyncio.timeout(self.policy.total_timeout):
+                return await self._backlog.enter(uploads=uploads)
+        except TimeoutError:
+            raise Problem(Reason.upstream_queue_full, retry_after=0.0) from None
+
+    async def _in_time(self, leave: Pass, sending: "_Sending") -> aiohttp.ClientResponse:
+        """One whose caller's own deadline does not run: it would have begun while this waited for its turn."""
+        try:
+            async with asyncio.timeout(self.policy.total_timeout):
+                return await self._attempt(leave, sending)
+        except TimeoutError:
+            raise Problem(Reason.upstream_read_timeout) from None
 
     async def _attempt(self, leave: Pass, sending: "_Sending") -> aiohttp.ClientResponse:
         """Each URL that may be asked in turn, while connecting fails."""
@@ -182,8 +219,8 @@ class HttpUpstream:
                 raise error.__cause__ from None
             raise translated(error) from error
 
-    def _stream(self, response: aiohttp.ClientResponse, seconds: float) -> Stream:
-        exchange = _Exchange(self, response, seconds)
+    def _stream(self, response: aiohttp.ClientResponse, seconds: float, *, background: bool) -> Stream:
+        exchange = _Exchange(self, response, seconds, background=background)
         return Stream(
             status=response.status,
             reason=response.reason or "",
@@ -221,10 +258,13 @@ class _Sending:
 class _Exchange:
     """The content of one response, until it ended, broke or was given up; counted once."""
 
-    def __init__(self, upstream: HttpUpstream, response: aiohttp.ClientResponse, seconds: float) -> None:
+    def __init__(
+        self, upstream: HttpUpstream, response: aiohttp.ClientResponse, seconds: float, *, background: bool
+    ) -> None:
         self._upstream = upstream
         self._response = response
         self._seconds = seconds
+        self._background = background
         self._open = True
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -248,7 +288,7 @@ class _Exchange:
                 self._response.release()
             else:
                 self._response.close()
-            self._upstream.finished(label, self._seconds)
+            self._upstream.finished(label, self._seconds, background=self._background)
 
 
 def _label(error: BaseException) -> str | None:

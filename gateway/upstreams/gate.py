@@ -5,7 +5,9 @@ aiohttp's connection pool queues without bound, so it is given no limit and this
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 
 from gateway.admission.snapshot import UpstreamPolicy
 from gateway.admission.throttle import TokenBucket
@@ -15,12 +17,26 @@ from gateway.ports import Clock
 # Who is turned away in one turn of the loop.
 _SENT_OFF = 100
 
+# One in so many of the places, and of what the rate allows at once, is left free for the foreground.
+_FREE_PLACES, _FREE_RATE = 10, 5
+
 
 class Gate:
-    """First come, first served; each `enter` that gets a place goes with one `leave`."""
+    """First come, first served; each `enter` that gets a place goes with one `leave`.
+
+    A background call takes a place only where that keeps nobody else waiting: `pause` says when, `take` takes it.
+    `background` are those under way. `freed` is called whenever there may be room for one.
+    """
 
     def __init__(self, policy: UpstreamPolicy, bucket: TokenBucket | None, clock: Clock) -> None:
         self._free = policy.connections
+        self.background = 0
+        self.freed: Callable[[], None] = _nobody
+        self._most_background = max(1, policy.connections // 2)
+        self._kept_free = _kept(policy.connections, _FREE_PLACES)
+        self._kept_rate = 0 if bucket is None else _kept(bucket.policy.burst, _FREE_RATE)
+        # In the foreground, with a place, waiting for the rate.
+        self._pacing = 0
         self._queue = policy.queue
         self._wait = policy.wait
         # Each becomes True with a place, False where there will be none.
@@ -48,6 +64,37 @@ class Gate:
                 waiter.set_result(True)
                 return
         self._free += 1
+        self.freed()
+
+    def pause(self) -> float:
+        """Seconds until the rate has room for a background call, 0 for now; infinity while there is no place for it."""
+        # While anybody waits for a place, none is free.
+        has_place = self._free > self._kept_free and self.background < self._most_background
+        if not has_place or self._pacing:
+            return inf
+        if self._bucket is None:
+            return 0.0
+        rate = self._bucket.policy.rate
+        lacking = self._kept_rate + 1 - self._bucket.state(self._clock.steady())[0]
+        return max(0.0, lacking * rate.seconds / rate.count)
+
+    def take(self) -> None:
+        """Take the place for a background call, for which there is one."""
+        self._free -= 1
+        self.background += 1
+        if self._bucket is not None:
+            self._bucket.take(self._clock.steady())
+
+    def leave_unused(self) -> None:
+        """Give the place of a background call back that was not sent."""
+        if self._bucket is not None:
+            self._bucket.give_back()
+        self.leave_background()
+
+    def leave_background(self) -> None:
+        """Give the place of a background call back."""
+        self.background -= 1
+        self.leave()
 
     def turn_away(self) -> None:
         """Let nobody in who waits now."""
@@ -87,18 +134,26 @@ class Gate:
             self.leave()
 
     async def _keep_pace(self, bucket: TokenBucket) -> bool:
-        until = self._clock.steady() + self._wait
+        if bucket.take(self._clock.steady()):
+            return True
+        self._pacing += 1
+        in_pace = False
         try:
-            while not bucket.take(now := self._clock.steady()):
-                pause = bucket.wait(now)
-                if now + pause > until:
-                    raise self._full(pause)
-                if await self._is_shut_within(pause):
-                    self.leave()
-                    return False
-        except BaseException:
-            self.leave()
-            raise
+            in_pace = await self._paced(bucket)
+        finally:
+            self._pacing -= 1
+            if not in_pace:
+                self.leave()
+        return in_pace
+
+    async def _paced(self, bucket: TokenBucket) -> bool:
+        until = self._clock.steady() + self._wait
+        while not bucket.take(now := self._clock.steady()):
+            pause = bucket.wait(now)
+            if now + pause > until:
+                raise self._full(pause)
+            if await self._is_shut_within(pause):
+                return False
         return True
 
     async def _is_shut_within(self, seconds: float) -> bool:
@@ -109,3 +164,12 @@ class Gate:
 
     def _full(self, pause: float = 1.0) -> Problem:
         return Problem(Reason.upstream_queue_full, retry_after=max(pause, self._wait))
+
+
+def _kept(whole: int, share: int) -> int:
+    """One in `share` of `whole`, rounded up: not for the background, which has the last one all the same."""
+    return min(-(-whole // share), whole - 1)
+
+
+def _nobody() -> None:
+    """Hears that there is room."""

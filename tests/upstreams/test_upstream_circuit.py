@@ -147,9 +147,14 @@ async def test_kept_connections_that_all_died_and_were_repeated_count_for_nothin
         await upstream.arrived("/held", 4)
         gate.open()
         await asyncio.gather(*held)
+        # All four are there before the first dies: a repetition must not be what the next one's end is for.
+        dying = Gate()
         for _ in range(4):
-            upstream.then("/a", End.close)
-        await asyncio.gather(*[to.get("/a") for _ in range(4)])
+            upstream.then("/a", dying, End.close)
+        asking = [asyncio.create_task(to.get("/a")) for _ in range(4)]
+        await upstream.arrived("/a", 4)
+        dying.open()
+        await asyncio.gather(*asking)
         assert (state(to), to.counts.retries) == (State.closed, 4)
 
 

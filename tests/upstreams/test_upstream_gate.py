@@ -1,6 +1,7 @@
 """The gate alone: places handed on, given up in the same turn of the loop, and everybody turned away."""
 
 import asyncio
+from math import inf
 
 import pytest
 from support.clock import FakeClock
@@ -146,3 +147,93 @@ async def test_who_leaves_a_crowd_that_is_turned_away_takes_no_place() -> None:
     [late] = await entering(narrow)
     narrow.leave()
     assert await late
+
+
+@pytest.mark.parametrize(
+    ("connections", "background", "foreground"),
+    [
+        pytest.param(1, 1, 0, id="the only place"),
+        pytest.param(2, 1, 0, id="of two one stays free"),
+        pytest.param(3, 1, 1, id="of three one, and one stays free"),
+        pytest.param(10, 5, 4, id="half"),
+        pytest.param(100, 50, 40, id="half of many, and one in ten stays free"),
+    ],
+)
+async def test_the_background_has_half_of_the_places_and_none_of_the_last(
+    connections: int, background: int, foreground: int
+) -> None:
+    shared = gate(connections)
+    for _ in range(background):
+        assert shared.pause() == 0.0
+        shared.take()
+    assert shared.pause() == inf
+    shared.leave_background()
+    for _ in range(foreground):
+        assert shared.pause() == 0.0
+        assert await shared.enter()
+    assert (shared.pause(), shared.background) == (0.0, background - 1)
+    assert await shared.enter()
+    assert shared.pause() == inf
+
+
+async def test_the_background_comes_after_all_who_wait_for_a_place_or_the_rate() -> None:
+    paced = gate(connections=10, wait=7200.0, bucket=TokenBucket(ThrottlePolicy(Rate(1, 3600.0), 1)))
+    assert paced.pause() == 0.0
+    assert await paced.enter()
+    assert 0.0 < paced.pause() <= 3600.0
+    [waiting] = await entering(paced)
+    assert paced.pause() == inf
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert 0.0 < paced.pause() <= 3600.0
+
+
+async def test_the_background_leaves_a_part_of_the_rate() -> None:
+    clock = FakeClock()
+    policy = UpstreamPolicy("u", ("http://u",), connections=100)
+    paced = Gate(policy, TokenBucket(ThrottlePolicy(Rate(10, 20.0), 10)), clock)
+    for _ in range(8):
+        assert paced.pause() == 0.0
+        paced.take()
+    assert paced.pause() == 2.0
+    clock.advance(2.0)
+    assert paced.pause() == 0.0
+    paced.take()
+    assert [await paced.enter(), await paced.enter()] == [True, True]
+    assert paced.pause() == 6.0
+    clock.advance(6.0)
+    assert paced.pause() == 0.0
+
+
+async def test_what_was_not_sent_gives_back_its_part_of_the_rate_too() -> None:
+    paced = gate(bucket=TokenBucket(SLOW))
+    paced.take()
+    paced.leave_unused()
+    assert (paced.pause(), paced.background) == (0.0, 0)
+
+
+async def test_it_is_told_whenever_there_may_be_room_and_never_while_somebody_waits() -> None:
+    narrow, told = gate(), list[float]()
+    narrow.freed = lambda: told.append(narrow.pause())
+    assert await narrow.enter()
+    [waiting] = await entering(narrow)
+    narrow.leave()
+    assert await waiting
+    assert told == []
+    narrow.leave()
+    narrow.take()
+    narrow.leave_background()
+    assert told == [0.0, 0.0]
+
+
+async def test_it_is_told_when_somebody_stops_waiting_for_the_rate() -> None:
+    paced, told = gate(3, wait=7200.0, bucket=TokenBucket(SLOW)), list[float]()
+    paced.freed = lambda: told.append(paced.pause())
+    assert await paced.enter()
+    [waiting] = await entering(paced)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert len(told) == 1
+    assert told[0] < inf
