@@ -26,6 +26,7 @@ _KINDS = {
     "100/min": "[rate](#values)",
     "2027-01-31": "[moment](#values)",
     ":8080": "[address](#values)",
+    "10%": "[share](#values)",
     "1/100": "`all` `none` or `1/N`",
 }
 
@@ -63,10 +64,13 @@ this one; a name that two files define is refused, with both places. [include](#
 | duration | `250ms` `30s` `15m` `1h` `7d` | a whole number and its unit, 36500d at most |
 | size | `512B` `64KiB` `256MiB` `2GiB` `1TiB` | in steps of 1024 |
 | rate | `10/s` `100/min` `1000/h` `5000/d` | so many in any window of that length |
+| share | `5%` `20%` | of a whole |
 | moment | `2027-01-31` `2027-01-31T12:00:00Z` `2027-01-31T12:00+01:00` | a date alone is its beginning, in `timezone` |
 | address | `127.0.0.1:8080` `[::1]:8080` `:8080` | without a host: every interface; port 0 takes a free one |
 | number | `1000` | whole, without a unit |
 | list | `[a, b]` | one text stands for a list of it |
+| value | `5` `true` `null` `text` `"5"` | a number, true or false, null or a text, which quotes make of anything |
+| JSON | `{{success: true, id: "{{subject}}"}}` | values, lists and mappings; `{{name}}` in a text is a placeholder |
 | by key | `{{a: 1, b: 2}}` | a mapping whose keys you choose |
 
 **Short forms**: some sections may be the value of their one key that matters most, as each says:
@@ -217,8 +221,12 @@ def _scalar(schema: Schema) -> str:
             return "number"
         case {"type": "string"}:
             return "text"
+        case {"type": ["string", "number", "boolean", "null"]}:
+            return "[value](#values)"
+        case {"type": [*kinds]}:
+            return " or ".join("number" if kind == "integer" else "text" for kind in kinds)
         case _:
-            return " or ".join("number" if kind == "integer" else "text" for kind in schema["type"])
+            return "[JSON](#values)"
 
 
 def _plural(words: str) -> str:

@@ -73,8 +73,7 @@ class Key(Section):
     throttle: Annotated[Throttle, short_for("rate", RATE_SCHEMA)] | None = None
     """A throttle of its own, instead of the plan's; a rate alone is enough."""
     scopes: Annotated[Many[Scope], NOT_EMPTY] = tuple(Scope)
-    """What it may ask for: lookups (and what passes through), force refreshes, and background refreshes, which later
-    versions will have."""
+    """What it may ask for: lookups (and what passes through), force refreshes, and background refreshes."""
     expires: MomentText | None = None
     """When its API keys cease to be valid; a date alone means its beginning, in `timezone`."""
     formerly: Name | None = None

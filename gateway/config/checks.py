@@ -1,28 +1,19 @@
 """What the settings must mean together: names that exist and are unique, and combinations that make sense."""
 
 from collections.abc import Hashable, Iterable, Iterator, Set
-from dataclasses import dataclass
 from itertools import chain
 
-from gateway.admission.patterns import PathPattern, Template
+from gateway.admission.patterns import PathPattern
 from gateway.admission.peers import WHENCE
 from gateway.admission.snapshot import ClientDirectives, Every, Share
+from gateway.admission.tagging import Tag
+from gateway.config.background.checks import background_complaints
+from gateway.config.complaints import Complaint, parameters, quoted, reference, repeated, upstream_in, upstream_named
 from gateway.config.digest import key_digest
 from gateway.config.document import SettingPath
 from gateway.config.errors import ConfigError
 from gateway.config.routes import Route
-from gateway.config.salvage import did_you_mean
 from gateway.config.schema import Config
-
-
-@dataclass(slots=True, frozen=True)
-class Complaint:
-    """Something wrong with the setting at `path`, unless a setting it `rests_on` was itself invalid."""
-
-    path: SettingPath
-    message: str
-    rests_on: tuple[SettingPath, ...] = ()
-    at_key: bool = True
 
 
 def check(config: Config) -> list[ConfigError]:
@@ -37,6 +28,7 @@ def check(config: Config) -> list[ConfigError]:
         _keys(config),
         _upstreams(config),
         _routes(config),
+        background_complaints(config),
     )
     document = config.document
     return [
@@ -74,10 +66,10 @@ def _plans(config: Config) -> Iterator[Complaint]:
 
 def _accounts(config: Config) -> Iterator[Complaint]:
     for name, organization in config.organizations.items():
-        yield from _reference(config, ("organizations", name, "plan"), organization.plan, "plans")
+        yield from reference(config, ("organizations", name, "plan"), organization.plan, "plans")
     for at, key in enumerate(config.keys):
-        yield from _reference(config, ("keys", at, "plan"), key.plan, "plans")
-        yield from _reference(config, ("keys", at, "organization"), key.organization, "organizations")
+        yield from reference(config, ("keys", at, "plan"), key.plan, "plans")
+        yield from reference(config, ("keys", at, "organization"), key.organization, "organizations")
         if key.plan and key.organization and _has_one_balance(config, key.organization):
             message = "with `balance: organization` the plan is the organization's too"
             yield Complaint(("keys", at, "plan"), message, (("organizations", key.organization, "balance"),))
@@ -108,7 +100,7 @@ def _taken_over(
     config: Config, formers: Iterable[tuple[str | None, SettingPath]], present: Set[str], where: str
 ) -> Iterator[Complaint]:
     named = [(name, path) for name, path in formers if name is not None]
-    yield from _repeated(config, named, f"what another of `{where}` was")
+    yield from repeated(config, named, f"what another of `{where}` was")
     for name, path in named:
         if name in present:
             yield Complaint(path, f"is still in `{where}`, and keeps its balance", at_key=False)
@@ -119,19 +111,9 @@ def _has_one_balance(config: Config, name: str) -> bool:
     return organization is not None and organization.balance == "organization"
 
 
-def _reference(config: Config, path: SettingPath, name: str | None, to: str) -> Iterator[Complaint]:
-    known = config.document.names(to)
-    if name is None or name in known:
-        return
-    word = config.document.literal(path)
-    what = f"unknown {to.removesuffix('s')}{_quoted(config, path, name)}"
-    hint = did_you_mean(word, known) or (f"; known: {', '.join(sorted(known)[:10])}" if known else "; there are none")
-    yield Complaint(path, what + hint, ((to,),), at_key=False)
-
-
 def _keys(config: Config) -> Iterator[Complaint]:
     ids: list[tuple[Hashable, SettingPath]] = [(key.id, ("keys", at, "id")) for at, key in enumerate(config.keys)]
-    yield from _repeated(config, ids, "the id of another key")
+    yield from repeated(config, ids, "the id of another key")
     owners: dict[bytes, tuple[int, SettingPath]] = {}
     for at, key in enumerate(config.keys):
         for number, text in enumerate(key.key):
@@ -142,23 +124,15 @@ def _keys(config: Config) -> Iterator[Complaint]:
                 yield Complaint(path, f"another account has this API key, {place}", at_key=False)
 
 
-def _repeated(config: Config, named: Iterable[tuple[Hashable, SettingPath]], what: str) -> Iterator[Complaint]:
-    firsts: dict[Hashable, SettingPath] = {}
-    for name, path in named:
-        first = firsts.setdefault(name, path)
-        if first != path:
-            place = config.document.place(first, beside=path)
-            yield Complaint(path, f"is {what}, {place}", at_key=False)
-
-
 def _routes(config: Config) -> Iterator[Complaint]:
     named: list[tuple[Hashable, SettingPath]] = [
         (route.name, ("routes", at, "name")) for at, route in enumerate(config.routes) if route.name is not None
     ]
-    yield from _repeated(config, named, "the name of another route")
+    yield from repeated(config, named, "the name of another route")
     for at, route in enumerate(config.routes):
         path: SettingPath = ("routes", at)
-        yield from _upstream(config, route, path)
+        yield from upstream_named(config, route.upstream, path)
+        yield from _credentials(config, route, path)
         yield from _public(route, path)
         yield from _priced(config, route, path)
         yield from _refreshed(config, route, path)
@@ -173,14 +147,9 @@ def _upstreams(config: Config) -> Iterator[Complaint]:
             yield Complaint(("upstreams", name, "cost"), message)
 
 
-def _upstream(config: Config, route: Route, path: SettingPath) -> Iterator[Complaint]:
-    known = config.document.names("upstreams")
-    yield from _reference(config, (*path, "upstream"), route.upstream, "upstreams")
-    if route.upstream is None and len(known) > 1:
-        message = f"`upstream` is required where there are several: {', '.join(sorted(known)[:10])}"
-        yield Complaint(path, message, ((*path, "upstream"),))
-    upstream = config.upstreams.get(route.upstream or next(iter(known), ""))
-    if route.credentials and upstream and upstream.credentials == "client":
+def _credentials(config: Config, route: Route, path: SettingPath) -> Iterator[Complaint]:
+    found = upstream_in(config, route.upstream)
+    if route.credentials and found and found.credentials == "client":
         message = "the upstream has `credentials: client`, so there are none to send"
         yield Complaint((*path, "credentials"), message)
 
@@ -203,7 +172,7 @@ def _priced(config: Config, route: Route, path: SettingPath) -> Iterator[Complai
     options: list[tuple[Hashable, SettingPath]] = [
         (option.name, (*path, "price", "options", at, "name")) for at, option in enumerate(route.price.options)
     ]
-    yield from _repeated(config, options, "the name of another option")
+    yield from repeated(config, options, "the name of another option")
     for name, place in options:
         if name in ("base", "force_refresh"):
             yield Complaint(place, "this name is taken by the price itself", at_key=False)
@@ -225,19 +194,39 @@ def _refreshed(config: Config, route: Route, path: SettingPath) -> Iterator[Comp
 def _posted(config: Config, route: Route, post: PathPattern, path: SettingPath) -> Iterator[Complaint]:
     place, match = (*path, "refresh", "post"), (*path, "match", "path")
     known = PathPattern.parse(route.match.path).names
-    yield from _parameters(config, place, post.names, known, match)
+    yield from parameters(config, place, post.names, known, match)
     for name in known:
         if name not in post.names:
-            message = f"lacks the parameter{_quoted(config, match, name)} of the match path"
+            message = f"lacks the parameter{quoted(config, match, name)} of the match path"
             yield Complaint(place, message, (match,), at_key=False)
 
 
 def _tagged(config: Config, route: Route, path: SettingPath) -> Iterator[Complaint]:
-    if route.cache and route.cache.tags:
-        known = PathPattern.parse(route.match.path).names
-        for at, tag in enumerate(route.cache.tags):
-            place = (*path, "cache", "tags", at)
-            yield from _parameters(config, place, Template.parse(tag).names, known, (*path, "match", "path"))
+    if route.cache is None or not route.cache.tags:
+        return
+    known = PathPattern.parse(route.match.path).names
+    unkeyed = _unkeyed(config, route, path)
+    for at, text in enumerate(route.cache.tags):
+        place, tag = (*path, "cache", "tags", at), Tag.parse(text)
+        yield from parameters(config, place, tag.names, known, (*path, "match", "path"))
+        for name in tag.parameters:
+            if name in unkeyed:
+                key = ".".join(map(str, unkeyed[name][-2:]))
+                message = (
+                    f"stored responses do not differ by the parameter{quoted(config, place, name)}, as `{key}` says"
+                )
+                yield Complaint(place, message, (unkeyed[name],), at_key=False)
+
+
+def _unkeyed(config: Config, route: Route, path: SettingPath) -> dict[str, SettingPath]:
+    """The query parameters that are in no cache key, with the setting that keeps each out."""
+    cache = route.cache
+    keys = [source.name for source in config.auth.accept if source.kind == "query"] if route.access == "key" else []
+    return {
+        **dict.fromkeys(keys, ("auth", "accept")),
+        **dict.fromkeys(route.refresh.query if route.refresh else (), (*path, "refresh", "query")),
+        **dict.fromkeys(cache.vary_on.query_ignore if cache else (), (*path, "cache", "vary_on", "query_ignore")),
+    }
 
 
 def _whence(route: Route, path: SettingPath) -> Iterator[Complaint]:
@@ -248,19 +237,3 @@ def _whence(route: Route, path: SettingPath) -> Iterator[Complaint]:
     for place, name in named:
         if name.lower() in WHENCE:
             yield Complaint(place, "the gateway writes this field itself", at_key=False)
-
-
-def _parameters(
-    config: Config, place: SettingPath, used: tuple[str, ...], known: tuple[str, ...], match: SettingPath
-) -> Iterator[Complaint]:
-    """The parameters used at `place` that the path pattern at `match` does not have."""
-    for name in used:
-        if name not in known:
-            shown = _quoted(config, place, name)
-            hint = did_you_mean(name, known) if shown and config.document.literal(match) else ""
-            yield Complaint(place, f"the match path has no parameter{shown}{hint}", (match,), at_key=False)
-
-
-def _quoted(config: Config, path: SettingPath, part: str) -> str:
-    """A part of the text at `path` for a message; nothing where the text was substituted."""
-    return f" `{part}`" if config.document.literal(path) else ""

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from gateway.admission.cors import Cors
-from gateway.admission.patterns import PathPattern, Template
+from gateway.admission.patterns import PathPattern
 from gateway.admission.snapshot import (
     Account,
+    AheadPolicy,
     BreakerPolicy,
     CachePolicy,
     ClientDirectives,
@@ -17,8 +18,12 @@ from gateway.admission.snapshot import (
     Snapshot,
     UpstreamPolicy,
 )
+from gateway.admission.tagging import Tag
 from gateway.config import routes
+from gateway.config.background.compiled import background_routes
+from gateway.config.background.sections import BackgroundRefresh
 from gateway.config.digest import key_digest
+from gateway.config.document import SettingPath
 from gateway.config.holders import Accounts
 from gateway.config.schema import Config, Upstream
 from gateway.rfc9111.stored import Policy
@@ -27,7 +32,7 @@ from gateway.rfc9111.stored import Policy
 def snapshot(config: Config) -> Snapshot:
     """What a valid config means."""
     return Snapshot(
-        routes=tuple([_route(config, route) for route in config.routes]),
+        routes=tuple([route for _, route in placed_routes(config)]),
         upstreams={name: _upstream(name, upstream) for name, upstream in config.upstreams.items()},
         keys=dict(_keys(config)),
         accept=config.auth.accept,
@@ -42,8 +47,17 @@ def accounts_by_id(config: Config) -> dict[str, Account]:
     return {account.id: account for account in Accounts(config).configured()}
 
 
-def upstream_of(config: Config, route: routes.Route) -> str:
-    """The name of a route's upstream: what it says, else the only one."""
+def placed_routes(config: Config) -> Iterator[tuple[SettingPath, Route]]:
+    """The routes in the order in which they are asked, each with the place of what it is made of."""
+    for at, refresh in enumerate(config.background_refreshes):
+        for route in background_routes(refresh, upstream_of(config, refresh)):
+            yield ("background_refreshes", at, *(("status",) if route.tells_status else ())), route
+    for at, own in enumerate(config.routes):
+        yield ("routes", at), _route(config, own)
+
+
+def upstream_of(config: Config, route: routes.Route | BackgroundRefresh) -> str:
+    """The name of the upstream that it goes to: what it says, else the only one."""
     return route.upstream or next(iter(config.upstreams))
 
 
@@ -83,15 +97,21 @@ def _cache(cache: routes.Cache, upstream: Upstream, *, public: bool) -> CachePol
             override_origin=cache.override_origin,
             stale_while_revalidate=cache.stale_while_revalidate,
             stale_if_error=cache.stale_if_error,
+            ttl_jitter=cache.ttl_jitter,
         ),
         share=_share(cache, upstream, public),
         client_directives=cache.client_directives or (ClientDirectives.honour if public else ClientDirectives.price),
         query_ignore=frozenset(cache.vary_on.query_ignore),
         query_sort=cache.vary_on.query_sort,
         vary_on=_folded(cache.vary_on.headers),
-        tags=tuple([Template.parse(tag) for tag in cache.tags]),
+        tags=tuple([Tag.parse(tag) for tag in cache.tags]),
         max_body=cache.max_body,
+        ahead=None if cache.refresh_ahead is None else _ahead(cache.refresh_ahead),
     )
+
+
+def _ahead(ahead: routes.RefreshAhead) -> AheadPolicy:
+    return AheadPolicy(ahead.hits, ahead.last, ahead.rate)
 
 
 def _price(price: routes.Price) -> Price:

@@ -23,6 +23,15 @@ ITEM = "[]"
 """Stands for the items of a list in `Node.dropped`."""
 
 
+class Bare(str):
+    """A text that stands without quotes and looks like a number or a boolean: where JSON is held, it is that.
+
+    What is read as text is a plain `str`; no setting holds one of these.
+    """
+
+    __slots__ = ()
+
+
 @dataclass(slots=True, frozen=True, eq=False)
 class Node:
     """A value and where it stands. Aliases share nodes.

@@ -19,8 +19,9 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from gateway.admission.patterns import PathPattern, Template
+from gateway.admission.patterns import PathPattern
 from gateway.admission.snapshot import KeySource
+from gateway.admission.tagging import Tag as TagPattern
 from gateway.admission.target import authority
 from gateway.errors import Problem
 
@@ -97,7 +98,7 @@ def _matching(pattern: str, message: str) -> PlainValidator:
 
     def check(value: object) -> str:
         if isinstance(value, str) and compiled.fullmatch(value):
-            return value
+            return str(value)
         raise ValueError(message)
 
     return PlainValidator(check)
@@ -171,11 +172,11 @@ def _refresh_post(value: object) -> str:
     return value if isinstance(value, str) and value in ("auto", "none") else _path_pattern(value)
 
 
-def _template(value: object) -> str:
+def _tag(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("must be a tag such as product:{id}")
     try:
-        return Template.parse(value).text
+        return TagPattern.parse(str(value)).text
     except ValueError as error:
         raise Unusable("must be a tag such as product:{id}", error) from None
 
@@ -227,11 +228,11 @@ def _key(value: object) -> str:
         raise ValueError("must be an API key in printable ASCII, or sha256: and 64 hexadecimal digits")
     if value.startswith("sha256:") and not re.fullmatch(r"sha256:[0-9a-fA-F]{64}", value):
         raise ValueError("must have 64 hexadecimal digits after sha256:")
-    return value
+    return str(value)
 
 
-def _member_path(value: object) -> tuple[str, ...]:
-    """Names of members, of which each is within the one before."""
+def member_path(value: object) -> tuple[str, ...]:
+    """Names of members, of which each is within the one before: `usage.tokens`. Raises ValueError."""
     if isinstance(value, str) and re.fullmatch(r"[^\s.]+(\.[^\s.]+)*", value) and len(value) <= 256:
         return tuple(value.split("."))
     raise ValueError("must be the name of a member of a JSON object, or a path of them such as usage.tokens")
@@ -276,7 +277,7 @@ Network = Annotated[str, PlainValidator(_network), _TEXT]
 UpstreamURL = Annotated[str, PlainValidator(_upstream_url), _TEXT]
 PathText = Annotated[str, PlainValidator(_path_pattern), _TEXT]
 RefreshPost = Annotated[str, PlainValidator(_refresh_post), _TEXT]
-Tag = Annotated[str, PlainValidator(_template), _TEXT]
+Tag = Annotated[str, PlainValidator(_tag), _TEXT]
 Prefix = Annotated[str, PlainValidator(_prefix), _TEXT]
 Status = Annotated[int, PlainValidator(_status), WithJsonSchema({"type": "integer", "minimum": 100, "maximum": 599})]
 Charged = Annotated[
@@ -287,6 +288,6 @@ Charged = Annotated[
 ]
 Accepted = Annotated[KeySource, PlainValidator(_key_source), PlainSerializer(_spelled_key_source), _TEXT]
 KeyText = Annotated[str, PlainValidator(_key), _TEXT]
-MemberPath = Annotated[tuple[str, ...], PlainValidator(_member_path), PlainSerializer(".".join), _TEXT]
+MemberPath = Annotated[tuple[str, ...], PlainValidator(member_path), PlainSerializer(".".join), _TEXT]
 Timezone = Annotated[str, PlainValidator(_timezone), _TEXT]
 Included = Annotated[str, _matching(r"[^\0]+", "must be a file, or a pattern of files such as routes.d/*.yaml"), _TEXT]

@@ -7,7 +7,7 @@ from gateway.config.document import ITEM, Member, Node, items_of, mapping_of, me
 from gateway.config.errors import ConfigError
 
 _MAPPINGS = frozenset({"upstreams", "plans", "organizations"})
-_LISTS = frozenset({"keys", "routes"})
+_LISTS = frozenset({"background_refreshes", "keys", "routes"})
 
 
 def joined(roots: Sequence[Node]) -> tuple[Node, list[ConfigError]]:

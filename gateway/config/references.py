@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from gateway.config.accounts import Key
+from gateway.config.background.sections import BackgroundRefresh
 from gateway.config.compile import upstream_of
 from gateway.config.routes import Route
 from gateway.config.schema import Config
@@ -30,11 +31,12 @@ def keys_by_organization(config: Config) -> Users:
 
 
 def routes_by_upstream(config: Config) -> Users:
-    """The routes that go to each upstream, as `label` names them."""
-    return _users((upstream_of(config, route), label(config, route)) for route in config.routes)
+    """The routes and background refreshes that go to each upstream, as `label` names them."""
+    routes: list[BackgroundRefresh | Route] = [*config.background_refreshes, *config.routes]
+    return _users((upstream_of(config, route), label(config, route)) for route in routes)
 
 
-def label(config: Config, route: Route) -> str:
+def label(config: Config, route: Route | BackgroundRefresh) -> str:
     """A route's name; of one without, its upstream and what it matches."""
     if route.name is not None:
         return route.name

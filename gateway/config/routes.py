@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from gateway.admission.snapshot import ClientDirectives, Share
 from gateway.config.accounts import MOST_TOKENS
@@ -28,7 +28,8 @@ from gateway.config.fields import (
     short_for,
 )
 from gateway.config.section import Section
-from gateway.config.units import DURATION_SCHEMA, Duration, Size
+from gateway.config.units import DURATION_SCHEMA, Duration, Rate, RateText, Size
+from gateway.config.units import Share as Portion
 
 TokenCount = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
 
@@ -69,6 +70,29 @@ class VaryOn(Section):
     """Request fields that make a difference, even where the upstream sends no Vary."""
 
 
+def _of_something(share: float) -> float:
+    if not share:
+        raise ValueError("must be more than 0%")
+    return share
+
+
+def _half_at_most(share: float) -> float:
+    if share > 0.5:
+        raise ValueError("must be 50% at most")
+    return share
+
+
+class RefreshAhead(Section):
+    """Hot pages refresh themselves: what is asked for often is fetched anew before it goes stale, on the house."""
+
+    hits: Annotated[int, Field(ge=1, le=10**6)] = 10
+    """How often it must have been asked for since it was fetched."""
+    last: Annotated[Portion, AfterValidator(_of_something)] = Field(default=0.2, json_schema_extra={"default": "20%"})
+    """The last part of its lifetime, in which the next one who asks sets off the fetch."""
+    rate: RateText = Field(default=Rate(60, 60.0), json_schema_extra={"default": "60/min"})
+    """How many such fetches at most, over the whole route."""
+
+
 class Cache(Section):
     """What is stored, for how long, and for whom."""
 
@@ -76,6 +100,13 @@ class Cache(Section):
     """The freshness lifetime of 200, 203, 301 and 308 where the origin says nothing; left out: the origin decides."""
     ttl_by_status: dict[Status, Duration] = {}
     """The freshness lifetime by status code, where the origin says nothing."""
+    ttl_jitter: Annotated[Portion, AfterValidator(_half_at_most)] = Field(
+        default=0.0, json_schema_extra={"default": "0%"}
+    )
+    """By how much of it a lifetime that `ttl` or `ttl_by_status` gives is shortened at most, for each response another
+    part, so that what came together does not expire together."""
+    refresh_ahead: Annotated[RefreshAhead | None, SWITCH] = None
+    """When what is still fresh is fetched anew; `true` takes the defaults; left out: never."""
     override_origin: bool = False
     """Whether `ttl` wins over the origin's fields, no-store and private included."""
     stale_while_revalidate: Duration = 0.0
@@ -91,7 +122,10 @@ class Cache(Section):
     vary_on: VaryOn = VaryOn()
     """What tells stored responses apart."""
     tags: Many[Tag] = ()
-    """Names under which stored responses are outdated together; `{x}` is a parameter of the path."""
+    """Names under which stored responses are outdated and refreshed together: `{x}` is a parameter of the path,
+    `{query.page}` one of the query, both without percent-encoding, and `{body.customer.id}` a member of JSON content,
+    within lists each of them. Where the latter two are absent, so is the tag, unless `{query.page:-1}` gives a
+    default."""
     max_body: Size = 8 << 20
     """The largest body that is stored."""
 

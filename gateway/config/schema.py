@@ -9,6 +9,7 @@ from pydantic_core import SchemaSerializer, core_schema
 
 from gateway.admission.snapshot import KeySource
 from gateway.config.accounts import Key, Organization, Plan
+from gateway.config.background.sections import BackgroundRefresh
 from gateway.config.document import Document, Node, Plain
 from gateway.config.fields import (
     EMPTY,
@@ -209,9 +210,9 @@ class Config(Section):
 
     include: Many[Included] = ()
     """Other files with the same keys, relative to this one, which alone may have it: `upstreams`, `plans`,
-    `organizations`, `keys` and `routes` of all files are joined, and anything else stands in one of them. `*` `?` and
-    `[...]` match files by name, none as well. The included routes come first, in this order, and this file's last.
-    Anchors hold within their file, and relative paths start from its folder."""
+    `organizations`, `keys`, `background_refreshes` and `routes` of all files are joined, and anything else stands in
+    one of them. `*` `?` and `[...]` match files by name, none as well. The included routes come first, in this order,
+    and this file's last. Anchors hold within their file, and relative paths start from its folder."""
     listen: Listen = Field(default=Address("127.0.0.1", 8080), json_schema_extra={"default": "127.0.0.1:8080"})
     """Where clients connect; the environment variable GATEWAY_LISTEN gives another default."""
     hosts: Many[Host] = ()
@@ -241,6 +242,8 @@ class Config(Section):
     """Who keys belong to, by name."""
     keys: tuple[Key, ...] = ()
     """The accounts with their API keys."""
+    background_refreshes: tuple[BackgroundRefresh, ...] = ()
+    """What is refreshed in the background at a client's request; they match before all routes."""
     routes: tuple[Route, ...] = ()
     """What happens to requests; the first match wins."""
     defaults: Defaults = Defaults()

@@ -8,13 +8,14 @@ from typing import Any
 
 import yaml
 
-from gateway.config.document import Member, Node
+from gateway.config.document import Bare, Member, Node
 from gateway.config.errors import ConfigError
 from gateway.config.sources import Files
 from gateway.config.substitution import Substitute, substitution
 
 _HINT = "indent with spaces alone, and quote values that hold { } : or #"
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_BARE = re.compile(r"true|True|TRUE|false|False|FALSE|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _NEVER_IN_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TAGS = frozenset({None, "!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
 
@@ -153,7 +154,10 @@ class _Reader:
             text = self._substitute(event.value)
         except ValueError as error:
             return self._refused(event, str(error))
-        return Node(line, column, text, literal=text == event.value, file=self._file)
+        literal = text == event.value
+        if literal and event.implicit[0] and _BARE.fullmatch(text):
+            text = Bare(text)
+        return Node(line, column, text, literal=literal, file=self._file)
 
     def _sequence(self, event: Any, depth: int) -> Node:
         items = []

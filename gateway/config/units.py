@@ -19,6 +19,7 @@ _WINDOWS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = r"(\d{1,12})(ms|s|m|h|d)"
 _SIZE = r"(\d{1,12})(B|KiB|MiB|GiB|TiB)"
 _RATE = r"([1-9]\d{0,8})/(s|min|h|d)"
+_SHARE = r"(100|\d{1,2}(?:\.\d{1,2})?)%"
 _MOMENT = r"(19[7-9]\d|[2-9]\d{3})-\d\d-\d\d(T\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d))?"
 _ADDRESS = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):(\d{1,5})"
 
@@ -67,6 +68,19 @@ def format_rate(rate: Rate) -> str:
     """The rate as the config spells it."""
     unit = next(unit for unit, seconds in _WINDOWS.items() if seconds == rate.seconds)
     return f"{rate.count}/{unit}"
+
+
+def parse_share(value: object) -> float:
+    """`20%`: a part of the whole, from 0 to 1."""
+    found = re.fullmatch(_SHARE, value, re.ASCII) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("must be a share such as 10%, from 0% to 100%")
+    return float(found[1]) / 100
+
+
+def format_share(share: float) -> str:
+    """The share as the config spells it."""
+    return f"{round(share * 100, 6):g}%"
 
 
 Moment = date | datetime
@@ -172,6 +186,14 @@ Size = Annotated[
 
 RateText = Annotated[Rate, PlainValidator(parse_rate), PlainSerializer(format_rate), WithJsonSchema(RATE_SCHEMA)]
 """So many in any window."""
+
+Share = Annotated[
+    float,
+    PlainValidator(parse_share),
+    PlainSerializer(format_share),
+    WithJsonSchema(_text_schema(_SHARE, "10%")),
+]
+"""A part of the whole, from 0 to 1."""
 
 MomentText = Annotated[
     Moment,

@@ -5,7 +5,8 @@ from time import time
 
 from gateway.admission.snapshot import Share
 from gateway.config.accounts import Plan
-from gateway.config.compile import snapshot, upstream_of
+from gateway.config.background.warnings import background_warnings
+from gateway.config.compile import placed_routes, upstream_of
 from gateway.config.document import SettingPath
 from gateway.config.errors import ConfigError
 from gateway.config.holders import Accounts
@@ -13,6 +14,7 @@ from gateway.config.reach import is_served, unreachable
 from gateway.config.references import keys_by_organization, plan_of, routes_by_upstream
 from gateway.config.schema import Config
 
+_KINDS = {"background_refreshes": ("background refresh", "background refreshes"), "routes": ("route", "routes")}
 _MADE = "; right only if keys made with `gateway keys create` do"
 
 
@@ -31,6 +33,7 @@ def warnings(config: Config, wall: Callable[[], float] = time) -> list[ConfigErr
             *_unused_upstreams(config),
             *_unused_plans(config),
             *_unused_organizations(config),
+            *background_warnings(config),
         ]
     )
 
@@ -38,11 +41,11 @@ def warnings(config: Config, wall: Callable[[], float] = time) -> list[ConfigErr
 def _keyless(config: Config) -> Iterator[ConfigError]:
     if any(text for key in config.keys for text in key.key):
         return
-    for at, route in enumerate(config.routes):
-        if route.access == "key":
-            message = "needs an API key, and `keys` holds none: 401 until one is made with `gateway keys create`"
-            yield config.document.error(message, ("routes", at))
-            return
+    keyed: list[SettingPath] = [("background_refreshes", at) for at, _ in enumerate(config.background_refreshes)]
+    keyed += [("routes", at) for at, route in enumerate(config.routes) if route.access == "key"]
+    for path in keyed[:1]:
+        message = "needs an API key, and `keys` holds none: 401 until one is made with `gateway keys create`"
+        yield config.document.error(message, path)
 
 
 def _unsent(config: Config) -> Iterator[ConfigError]:
@@ -84,19 +87,32 @@ def _shared_answers(config: Config) -> Iterator[ConfigError]:
 
 
 def _unreachable(config: Config) -> Iterator[ConfigError]:
-    for at, instead, refreshed in unreachable(snapshot(config).routes):
-        path: SettingPath = ("routes", at)
-        places = [config.document.place(("routes", first), path) for first in instead]
-        routes = f"the route {places[0]} takes" if len(places) == 1 else f"the routes {' and '.join(places)} take"
+    placed = list(placed_routes(config))
+    for at, instead, refreshed in unreachable([route for _, route in placed]):
+        path, _ = placed[at]
+        takers = _takers(config, [placed[first][0] for first in instead], path)
         never = "matches nothing but its POST for a refresh" if refreshed else "never matches"
-        yield config.document.error(f"{never}: {routes} all it could", path)
+        yield config.document.error(f"{never}: {takers} all it could", path)
+
+
+def _takers(config: Config, paths: list[SettingPath], beside: SettingPath) -> str:
+    """What stands at `paths`, and that it takes."""
+    named = []
+    for kind, (one, several) in _KINDS.items():
+        places = [config.document.place(path, beside) for path in paths if path[0] == kind]
+        named += [f"the {one if len(places) == 1 else several} {' and '.join(places)}"] if places else []
+    return f"{' and '.join(named)} {'takes' if len(paths) == 1 else 'take'}"
 
 
 def _unserved(config: Config) -> Iterator[ConfigError]:
-    for at, route in enumerate(config.routes):
-        if not is_served(route.match.host, frozenset(config.hosts)):
+    matches: list[tuple[SettingPath, str]] = [
+        *[(("background_refreshes", at), refresh.match.host) for at, refresh in enumerate(config.background_refreshes)],
+        *[(("routes", at), route.match.host) for at, route in enumerate(config.routes)],
+    ]
+    for path, host in matches:
+        if not is_served(host, frozenset(config.hosts)):
             message = "never matches: `hosts` does not have this one, and others get 421"
-            yield config.document.error(message, ("routes", at, "match", "host"))
+            yield config.document.error(message, (*path, "match", "host"))
 
 
 def _unused_upstreams(config: Config) -> Iterator[ConfigError]:

@@ -27,6 +27,15 @@ def test_lists_and_mappings_are_joined_and_the_main_file_comes_last(tmp_path: Pa
     assert (list(config.organizations), list(config.plans), config.log.level) == (["o"], ["pro"], "debug")
 
 
+def test_background_refreshes_are_joined_as_routes_are(tmp_path: Path) -> None:
+    one, other = [f"background_refreshes: [{{name: {name}, match: /{name}, subject: id, tags: t}}]\n" for name in "ab"]
+    config = grown(tmp_path, main=f"include: a.yaml\n{API}{LAST}{other}", a=one).config
+    assert [refresh.name for refresh in config.background_refreshes] == ["a", "b"]
+    assert wrong(tmp_path, main=f"include: a.yaml\n{API}{LAST}{one}", a=f"\n{one}") == [
+        "main.yaml:4:31: background_refreshes[0].name: is the name of another route, at a.yaml:2"
+    ]
+
+
 @pytest.mark.parametrize(
     ("include", "order"),
     [

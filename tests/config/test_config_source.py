@@ -8,7 +8,7 @@ import yaml
 from config.texts import ENVIRON, Errors
 
 from gateway.config import source
-from gateway.config.document import Plain, items_of, members_of
+from gateway.config.document import Bare, Plain, items_of, members_of
 from gateway.config.document import plain as plain_of
 from gateway.config.sources import Files
 
@@ -57,6 +57,28 @@ def plain(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 )
 def test_scalars_stay_text(plain: Callable[[str], Plain], text: str, value: Plain) -> None:
     assert plain(f"k: {text}\n") == {"k": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ("12", True),
+        ("-1.5e3", True),
+        ("True", True),
+        ("'12'", False),
+        ("|\n  12\n", False),
+        ("!!str 12", False),
+        ("${EMPTY:-12}", False),
+        ("012", False),
+        ("off", False),
+        ("12 ", True),
+        ("12a", False),
+    ],
+)
+def test_what_looks_like_a_number_or_a_boolean_is_noted(plain: Callable[[str], Plain], text: str, bare: bool) -> None:
+    found = plain(f"k: {text}\n")
+    assert isinstance(found, dict)
+    assert isinstance(found["k"], Bare) is bare
 
 
 @pytest.mark.parametrize(

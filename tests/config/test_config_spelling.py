@@ -9,7 +9,7 @@ import jsonschema_rs
 import pytest
 import yaml
 from config.test_config_load import SIX_LINES, WHOLE
-from config.texts import Errors
+from config.texts import STORES, Errors, refresh
 
 from gateway.config.schema import schema_json
 
@@ -45,9 +45,11 @@ def test_the_config_names_it_for_editors() -> None:
         SIX_LINES,
         "keys: [{id: a, key: 12345}]",
         "routes: [{name: only}]",
+        "background_refreshes: [{name: b, match: /b, subject: id, tags: t}]",
         "x-anything: {a: [1]}",
+        STORES,
     ],
-    ids=["config.yaml", "whole", "six lines", "included keys", "included routes", "own"],
+    ids=["config.yaml", "whole", "six lines", "keys", "routes", "background refreshes", "own", "stores"],
 )
 def test_configs_and_included_files_are_valid(text: str) -> None:
     assert mistakes(text) == []
@@ -68,6 +70,10 @@ def test_configs_and_included_files_are_valid(text: str) -> None:
         f"{BASE}routes: [{{price: {{charge_on: [2xx, 404]}}, tokens_in_body: 'on'}}]",
         f"{BASE}routes: [{{cache: {{ttl_by_status: {{404: 1m}}}}}}]",
         "upstreams: {api: {url: http://api, limits: {rate: none}, timeout: 5s}}\nroutes: [{}]",
+        refresh("trigger: none, price: 1, pages: true, status: /s, since: d, pace: {rate: none}"),
+        refresh("trigger: '${EMPTY:-none}', price: '2', pages: 'off', answer: {one: 5, all: [true], joined: text}"),
+        refresh("trigger: {request: {path: /x, body: }, repeatable: 'yes', wait: {get: /w, until: {a: [1, null, x]}}}"),
+        refresh("subjects: {get: /s, id: 5, items: '', refreshable: {a.b: , c: 1.5}, pages: no, keep: '${EMPTY:-5m}'}"),
     ],
 )
 def test_what_is_read_is_not_underlined(errors: Errors, text: str) -> None:
@@ -88,6 +94,13 @@ def test_what_is_read_is_not_underlined(errors: Errors, text: str) -> None:
         f"{BASE}routes: [{{cors: []}}, 5]",
         f"{ROUTE}defaults: {{route: {{match: /v1}}}}",
         f"{ROUTE}include: {{a: b}}",
+        refresh("trigger: clint"),
+        refresh("trigger: {request: {method: GET}}"),
+        refresh("trigger: {wait: {get: /x, until: {a: [[]]}}}"),
+        refresh("pages: {most: 0}"),
+        refresh("status: {path: /s, words: {run: {id: 1, text: x}}}"),
+        refresh("pace: 5/s"),
+        refresh("cache: 1m"),
     ],
 )
 def test_what_is_refused_is_underlined(errors: Errors, text: str) -> None:

@@ -12,6 +12,7 @@ _AT_ONCE = "acts at once"
 _RESTART = "needs a restart"
 _NEW_BUCKET = "acts at once, with a full bucket"
 _NEW_CONNECTIONS = "on connections from now on"
+_NEXT_STEPS = "for what its work does from now on"
 
 _ROUTES = {
     "upstream": _OTHER_KEYS,
@@ -27,6 +28,15 @@ _ROUTES = {
     "cache.vary_on": _OTHER_KEYS,
     "cache.tags": _STORED_HENCE,
     "cache.max_body": _STORED_HENCE,
+}
+
+_BACKGROUND = {
+    "upstream": _NEXT_STEPS,
+    "trigger": _NEXT_STEPS,
+    "tags": _NEXT_STEPS,
+    "pages": _NEXT_STEPS,
+    "pace": _NEXT_STEPS,
+    "retry": _NEXT_STEPS,
 }
 
 _TOP = {
@@ -53,6 +63,11 @@ _KEYS = {"throttle": _NEW_BUCKET}
 def route_effect(changed: Changed) -> str:
     """Of a setting of a route."""
     return _effect(_ROUTES, changed, _NEW_REQUESTS)
+
+
+def background_effect(changed: Changed) -> str:
+    """Of a setting of a background refresh."""
+    return _effect(_BACKGROUND, changed, _NEW_REQUESTS)
 
 
 def plan_effect(changed: Changed) -> str:

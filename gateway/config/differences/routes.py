@@ -3,12 +3,15 @@
 from bisect import bisect
 from collections.abc import Iterator, Sequence
 
+from gateway.config.background.sections import BackgroundMatch
 from gateway.config.differences.changed import changes
 from gateway.config.differences.effects import route_effect
 from gateway.config.differences.sentences import Told
 from gateway.config.references import label
 from gateway.config.routes import Match, Route
 from gateway.config.schema import Config
+
+ELSEWHERE = " elsewhere in the order, of which the first match wins"
 
 Labelled = dict[str, Route]
 
@@ -24,12 +27,11 @@ def differing_routes(old: Config, new: Config) -> Iterator[Told]:
             yield Told("route", name, " is gone: what it took goes to the next that matches", " are gone")
     for name, route in after.items():
         if name not in names.values():
-            yield Told("route", name, f" is new: {_takes(route.match)}")
+            yield Told("route", name, f" is new: {takes(route.match)}")
     places = {name: place for place, name in enumerate(after)}
     kept = [name for name in before if name in names]
-    for name in _moved([places[names[name]] for name in kept], kept):
-        what = " elsewhere in the order, of which the first match wins"
-        yield Told("route", names[name], f" stands{what}", f" stand{what}")
+    for name in moved([places[names[name]] for name in kept], kept):
+        yield Told("route", names[name], f" stands{ELSEWHERE}", f" stand{ELSEWHERE}")
 
 
 def _labelled(config: Config) -> Labelled:
@@ -60,12 +62,13 @@ def _changed(former: str, old: Route, name: str, new: Route) -> Iterator[Told]:
         yield Told("route", name, f": {changed}, {route_effect(changed)}")
 
 
-def _takes(match: Match) -> str:
+def takes(match: Match | BackgroundMatch) -> str:
+    """What a `match` takes, in words."""
     methods = "all" if match.methods is None else ", ".join(match.methods)
     return f"takes {methods} of {'' if match.host == '*' else match.host}{match.path}"
 
 
-def _moved(places: Sequence[int], names: Sequence[str]) -> Iterator[str]:
+def moved(places: Sequence[int], names: Sequence[str]) -> Iterator[str]:
     """The names whose places are out of order: as few as leave the others in order."""
     ends: list[int] = []
     ranks = []

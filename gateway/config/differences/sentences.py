@@ -28,4 +28,8 @@ def _sentence(kind: str, text: str, many: str, names: list[str]) -> str:
     if not kind:
         return text
     quoted = listed(f"`{name}`" for name in names)
-    return f"{kind} {quoted}{text}" if len(names) == 1 else f"{kind}s {quoted}{many or text}"
+    return f"{kind} {quoted}{text}" if len(names) == 1 else f"{_several(kind)} {quoted}{many or text}"
+
+
+def _several(kind: str) -> str:
+    return f"{kind}es" if kind.endswith("sh") else f"{kind}s"

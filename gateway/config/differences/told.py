@@ -5,6 +5,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from gateway.config.accounts import Organization, Plan
+from gateway.config.differences.background import differing_background_refreshes
 from gateway.config.differences.changed import Changed, changes, listed
 from gateway.config.differences.effects import organization_effect, plan_effect, top_effect, upstream_effect
 from gateway.config.differences.keys import differing_keys
@@ -14,7 +15,10 @@ from gateway.config.references import Users, keys_by_organization, keys_by_plan,
 from gateway.config.schema import Config, Upstream
 
 # What has names is told by name, and what the last two bring in is told where it ends up.
-_ELSEWHERE = ("upstreams", "plans", "organizations", "keys", "routes", "include", "defaults")
+_ELSEWHERE = (
+    *("upstreams", "plans", "organizations", "keys", "background_refreshes", "routes"),
+    *("include", "defaults"),
+)
 
 _Named = TypeVar("_Named", Upstream, Plan, Organization)
 
@@ -28,6 +32,7 @@ def differences(old: Config, new: Config) -> tuple[str, ...]:
             *_plans(old, new),
             *_organizations(old, new),
             *differing_keys(old, new),
+            *differing_background_refreshes(old, new),
             *differing_routes(old, new),
         ]
     )
