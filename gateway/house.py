@@ -9,8 +9,10 @@ from gateway.collapse import Failed, Fetched, Flight, Private
 from gateway.collapse import Outcome as Ended
 from gateway.errors import Problem, Reason
 from gateway.fetch import Errand, Fetcher
-from gateway.messages import Stream
+from gateway.messages import Outgoing, Stream
 from gateway.meter import Reservation
+from gateway.ports import Upstream
+from gateway.reading import failure
 from gateway.settlement import Settlement
 
 Ending = Callable[[Fetched], Outcome]
@@ -58,3 +60,19 @@ class House:
                 await self._settlement.settle_house(reservation, Outcome.uncharged)
             case _:
                 assert_never(outcome)
+
+
+class Sound:
+    """An upstream whose server errors are failures, even where the route would store them in place of a response."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self.room = upstream.room
+        self.close = upstream.close
+
+    async def send(self, outgoing: Outgoing) -> Stream:
+        stream = await self._upstream.send(outgoing)
+        if stream.status < 500:
+            return stream
+        await stream.close()
+        raise failure(stream)

@@ -10,6 +10,10 @@ from gateway.rfc9111.dates import parse_date
 from gateway.rfc9111.directives import delta_seconds, members
 from gateway.rfc9111.stored import Policy, StoredResponse, Terms, Times
 
+# A steady time's finest steps, of which no two fetches share one, and 2^32 divided by the golden ratio.
+_MOMENTS = 2**22
+_GOLDEN = 2_654_435_769
+
 TTL_STATUSES = frozenset({200, 203, 301, 308})
 
 
@@ -22,6 +26,24 @@ def configured_ttl(status: int, policy: Policy) -> float | None:
 def overriding(status: int, policy: Policy) -> bool:
     """Whether the route overrules the origin's fields: only where it has a lifetime to put in their place."""
     return policy.override_origin and configured_ttl(status, policy) is not None
+
+
+def lasting(stored: StoredResponse, policy: Policy) -> float | None:
+    """The freshness lifetime of what is stored, in seconds; None where nothing gives one.
+
+    One that the route gives is shortened by its jitter, so that what came together does not go stale together.
+    """
+    whole = lifetime(stored.terms, stored.status, policy)
+    if not whole or not policy.ttl_jitter:
+        return whole
+    silent = policy.override_origin or stored.terms.lifetime is None
+    routes = silent and configured_ttl(stored.status, policy) is not None
+    return whole * (1 - policy.ttl_jitter * _draw(stored.began)) if routes else whole
+
+
+def _draw(began: float) -> float:
+    """A number in [0, 1) that a moment stands for: the next moments' are far away (multiplicative hashing)."""
+    return (int(began * _MOMENTS) * _GOLDEN & 0xFFFF_FFFF) / 2**32
 
 
 def lifetime(terms: Terms, status: int, policy: Policy) -> float | None:

@@ -10,7 +10,7 @@ from gateway.messages import Fields
 from gateway.rfc9111.demands import Demands, accepts
 from gateway.rfc9111.freshness import (
     current_age,
-    lifetime,
+    lasting,
     needs_validation,
     never_stale,
     stale_if_error,
@@ -142,7 +142,7 @@ def measured(stored: StoredResponse, policy: Policy, now: float) -> tuple[float,
     There is none where nothing gives one. What was purged is stale since then at the latest.
     """
     age = current_age(stored, now)
-    ttl = (lifetime(stored.terms, stored.status, policy) or 0.0) - age
+    ttl = (lasting(stored, policy) or 0.0) - age
     return age, min(ttl, stored.purged - now, 0.0) if stored.purged > stored.began else ttl
 
 

@@ -43,7 +43,8 @@ class Policy:
     """What a route's `cache` adds to the origin's terms; durations in seconds.
 
     `ttl` None: the origin's fields alone decide. `override_origin`: `ttl` wins over the origin's fields, no-store and
-    private included. `stale_if_error` None: the route does not say.
+    private included. `stale_if_error` None: the route does not say. A lifetime that the route gives is shortened by up
+    to the share `ttl_jitter` of it.
     """
 
     ttl: float | None = None
@@ -51,6 +52,7 @@ class Policy:
     override_origin: bool = False
     stale_while_revalidate: float = 0.0
     stale_if_error: float | None = None
+    ttl_jitter: float = 0.0
 
     @property
     def pure(self) -> bool:
@@ -69,7 +71,8 @@ class StoredResponse:
     `initial_age` its corrected_initial_age (§4.2.3). `groups` are all that it belongs to: each may be outdated as a
     whole, by a refresh or an unsafe method, and `outdated` says that one was, `invalid` that an unsafe method did it
     (§4.4). `forced`: a force refresh fetched it. `purged` is when an operator last declared it stale, 0 for never; what
-    was fetched or validated since then is not.
+    was fetched or validated since then is not. `hits` counts its reuses while it is fresh, as far as a route asks, and
+    is negative once it was fetched ahead.
     """
 
     key: str
@@ -90,6 +93,7 @@ class StoredResponse:
     invalid: bool = False
     splice: Splice | None = None
     purged: float = 0.0
+    hits: int = 0
 
     @property
     def is_purged(self) -> bool:

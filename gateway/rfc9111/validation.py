@@ -73,4 +73,5 @@ def freshened(stored: StoredResponse, request_fields: Fields, fields: Fields, ti
         outdated=False,
         invalid=False,
         forced=False,
+        hits=0,
     )

@@ -1,5 +1,8 @@
 """RFC 9111 §4.2, RFC 5861."""
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +12,7 @@ from gateway.rfc9111.dates import format_date
 from gateway.rfc9111.freshness import (
     current_age,
     initial_age,
+    lasting,
     lifetime,
     needs_validation,
     never_stale,
@@ -54,6 +58,46 @@ GUESSED = Terms(heuristic=7.0)
 )
 def test_lifetime(terms: Terms, status: int, policy: Policy, expected: float | None) -> None:
     assert lifetime(terms, status, policy) == expected
+
+
+def stored_at(began: float, terms: Terms = SILENT, status: int = 200) -> StoredResponse:
+    return StoredResponse("k", status, "", b"", b"", terms, (), None, None, began, began, 0.0)
+
+
+JITTERED = Policy(ttl=900.0, ttl_by_status={404: 60.0}, ttl_jitter=0.1)
+
+
+@pytest.mark.parametrize(
+    ("terms", "status", "policy"),
+    [
+        pytest.param(EXPLICIT, 200, JITTERED, id="the origin's own"),
+        pytest.param(SILENT, 500, JITTERED, id="none"),
+        pytest.param(Terms(lifetime=0.0), 200, JITTERED, id="zero"),
+        pytest.param(SILENT, 200, TTL, id="no jitter"),
+        pytest.param(GUESSED, 200, Policy(ttl_jitter=0.1), id="a guess"),
+        pytest.param(EXPLICIT, 302, replace(OVERRIDE, ttl_jitter=0.1), id="overriding with nothing"),
+    ],
+)
+def test_4_2_1_what_the_route_does_not_give_has_no_jitter(terms: Terms, status: int, policy: Policy) -> None:
+    assert lasting(stored_at(1.7e9, terms, status), policy) == lifetime(terms, status, policy)
+
+
+@given(began=st.floats(1e9, 4e9), status=st.sampled_from([200, 404]), terms=st.sampled_from([SILENT, GUESSED]))
+def test_4_2_1_jitter_shortens_by_at_most_its_share(began: float, status: int, terms: Terms) -> None:
+    whole = lifetime(terms, status, JITTERED)
+    assert whole is not None
+    left = lasting(stored_at(began, terms, status), JITTERED)
+    assert left is not None
+    assert 0.9 * whole <= left <= whole
+    assert left == lasting(stored_at(began, terms, status), JITTERED)
+
+
+@pytest.mark.parametrize("apart", [2**-22, 1e-6, 1e-3, 0.25, 1.0], ids=str)
+def test_4_2_1_what_came_together_goes_stale_apart(apart: float) -> None:
+    """A warm-up of a thousand responses: no tenth of the jitter's span gets more than a fifth of them."""
+    lives = [lasting(stored_at(1_768_478_400.0 + number * apart), JITTERED) or 0.0 for number in range(1000)]
+    tenths = Counter(int((life - 810) / 9) for life in lives)
+    assert max(tenths.values()) <= 200
 
 
 @pytest.mark.parametrize(
