@@ -2,14 +2,20 @@
 
 from collections.abc import AsyncIterator, Iterable
 
+import orjson
+from multidict import CIMultiDict
+
 from gateway.admission.charge import Charge
 from gateway.admission.cors import answer_lines
+from gateway.admission.jobs import Job
+from gateway.admission.prefer import APPLIED
 from gateway.admission.provision import Intent
 from gateway.answers.cache_status import cache_status, cache_status_line
 from gateway.answers.head import field_line, field_lines
 from gateway.answers.limits import token_lines
 from gateway.answers.narrowing import narrowed
 from gateway.answers.problem import problem_body, problem_fields
+from gateway.answers.refresh import refresh_document
 from gateway.answers.server_timing import timing_line, timings_line
 from gateway.answers.splice import accepts_gzip, join, join_gzip
 from gateway.errors import Problem
@@ -20,8 +26,10 @@ from gateway.operation import Operation
 from gateway.ports import Clock
 from gateway.rfc9111.dates import format_date
 from gateway.rfc9111.freshness import current_age
-from gateway.rfc9111.stored import StoredResponse
+from gateway.rfc9111.stored import StoredResponse, Times
+from gateway.rfc9111.storing import new_stored
 
+_NO_FIELDS = CIMultiDict[str]()
 _VIA = b"Via: 1.1 gateway\r\n"
 
 
@@ -36,6 +44,18 @@ class Answering:
         status, reason, lines, body = self._narrowed(op, stored, charge)
         shown = b"Age: %d\r\n" % age if op.ttl is not None or age >= 1 else b""
         return Answer(status, reason, lines + shown + self._common(op, charge), body)
+
+    def held(self, op: Operation, job: Job, standing: Charge | None) -> Answer:
+        """202 for a refresh whose client does not wait for it (RFC 7240 §4.1), and where to see what becomes of it."""
+        fields = (("Location", f"/-/refreshes/{job.id}"), APPLIED)
+        told = self.made(orjson.dumps(refresh_document(job)), fields)
+        return Answer(202, "", told.head + self._common(op, standing), told.body)
+
+    def made(self, content: bytes, fields: tuple[tuple[str, str], ...]) -> StoredResponse:
+        """JSON of the gateway's own, in the form that is answered from, and kept for an Idempotency-Key."""
+        wall, now = self._clock.wall(), self._clock.steady()
+        lines = CIMultiDict([("Content-Type", "application/json"), ("Cache-Control", "no-store"), *fields])
+        return new_stored("", _NO_FIELDS, 200, "", lines, content, Times(now, now, wall))
 
     def stream(
         self, op: Operation, stream: Stream, chunks: AsyncIterator[bytes], fields: Fields, charge: Charge | None

@@ -7,19 +7,11 @@ import structlog
 
 from gateway import __version__
 from gateway.admin import Admin
-from gateway.admin.accounts import AccountsApi
-from gateway.admin.config import ConfigApi
-from gateway.admin.endpoints import Endpoint
-from gateway.admin.explaining import ExplainApi
-from gateway.admin.grants import GrantsApi
-from gateway.admin.keys import KeysApi
-from gateway.admin.log import LogApi
-from gateway.admin.refreshes import RefreshesApi
-from gateway.admin.stored import StoredApi
-from gateway.admin.usage import UsageApi
 from gateway.admission.memo import Memo
 from gateway.admission.snapshot import Account
 from gateway.answering import Answering
+from gateway.background.department import Background, within
+from gateway.background.work import Parts
 from gateway.cache import Cache
 from gateway.clock import SystemClock
 from gateway.collapse import Collapse
@@ -27,11 +19,12 @@ from gateway.config.load import Loaded
 from gateway.config.schema import Config
 from gateway.costs import Costs
 from gateway.errors import BadStart
-from gateway.explaining.live import Explainer, Operating
+from gateway.explaining.live import Operating
 from gateway.fetch import Fetcher
 from gateway.gauges import Gauges
 from gateway.health import Health
 from gateway.idempotency import Idempotency
+from gateway.jobs.register import JobRegister
 from gateway.keys.keyring import Keyring
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.reports import Reports
@@ -42,20 +35,20 @@ from gateway.loop_delay import LoopDelay
 from gateway.messages import Request
 from gateway.meter import Meter
 from gateway.metrics import Metrics
+from gateway.once import Once
+from gateway.operators import Operators
 from gateway.own import Own
 from gateway.pipeline import Pipeline
-from gateway.provisioning import Provisioned, provisioned
+from gateway.provisioning import Provisioned, emptied, provisioned
 from gateway.reading import Buffers
 from gateway.refreshes import Refreshes
 from gateway.reload import Read, Reloader, ReloadStatus
 from gateway.settlement import Settlement
+from gateway.singles import Singles
 from gateway.stores.memory import MemoryTier
 from gateway.tasks import Tasks
 from gateway.upstreams.client import HttpUpstream
 from gateway.watch import Watch
-
-# Prepared heads that are given back before others' work goes on: half a millisecond.
-_FREED = 500
 
 
 class Gateway:
@@ -81,14 +74,6 @@ class Gateway:
         self._watch = Watch(self._metrics, self._clock)
         self._watch.configure(config.log.sample)
         self._idempotency = Idempotency(self._ledger, self._clock)
-        self._refreshes = Refreshes(
-            live=lambda: self._pipeline.live,
-            preparer=lambda: self._preparer,
-            fetcher=self._fetcher,
-            settlement=self._settlement,
-            watch=self._watch,
-            clock=self._clock,
-        )
         self._upstreams: dict[str, HttpUpstream] = {}
         self._health = Health({"ledger": lambda: self._ledger.healthy}, lambda: self._upstreams)
         self._tasks = Tasks()
@@ -119,6 +104,7 @@ class Gateway:
         self._watching.cancel()
         await self._reloader.close()
         await self._listener.drain()
+        await self._background.finish()
         await self._refreshes.finish()
         await self._pipeline.finish()
         await self._opened.aclose()
@@ -151,23 +137,61 @@ class Gateway:
         self._upstreams = await self._connected(ready)
         self._keyring.adopt(ready.keys)
         self._keyring.listen(self._key_changed)
-        self._pipeline = Pipeline(
-            live=self._provide(ready),
-            cache=self._cache,
+        self._jobs = JobRegister.open(self._config.store.path, self._config.store.durability)
+        self._opened.push_async_callback(self._jobs.close)
+        self._put_together(self._provide(ready))
+        await self._refreshes.resume()
+        await self._open_doors()
+
+    def _put_together(self, live: Live) -> None:
+        """The request's way, and what goes on without a request."""
+        answering = Answering(self._clock)
+        once = Once(self._idempotency, self._settlement, answering, self._clock)
+        self._background = Background(self._jobs, self._parts(), once, answering)
+        self._singles = Singles(self._jobs, lambda: self._preparer, self._clock)
+        self._refreshes = Refreshes(
+            jobs=self._jobs,
+            singles=self._singles,
+            live=lambda: self._pipeline.live,
+            preparer=lambda: self._preparer,
+            account_of=self._keyring.account,
             fetcher=self._fetcher,
             settlement=self._settlement,
-            idempotency=self._idempotency,
-            answering=Answering(self._clock),
             watch=self._watch,
             clock=self._clock,
         )
-        await self._open_doors()
+        self._pipeline = Pipeline(
+            live=live,
+            cache=self._cache,
+            fetcher=self._fetcher,
+            settlement=self._settlement,
+            once=once,
+            background=self._background,
+            singles=self._singles,
+            answering=answering,
+            watch=self._watch,
+            clock=self._clock,
+        )
+        self._background.start()
+
+    def _parts(self) -> Parts:
+        return Parts(
+            live=lambda: self._pipeline.live,
+            preparer=lambda: self._preparer,
+            account_of=within(self._keyring.account),
+            cache=self._cache,
+            fetcher=self._fetcher,
+            settlement=self._settlement,
+            watch=self._watch,
+            clock=self._clock,
+        )
 
     def _swap(self, ready: Provisioned, upstreams: dict[str, HttpUpstream]) -> None:
         """Nothing here waits: what begins after it begins under the new config."""
         former, self._upstreams = self._upstreams, upstreams
-        self._tasks.start(_emptied(self._memo))
+        self._tasks.start(emptied(self._memo))
         self._pipeline.live = self._provide(ready)
+        self._background.worker.configure()
         config = self._config = ready.config
         self._listener.configure(config.limits, config.trusted_proxies)
         self._admin.protect(config.admin.token)
@@ -209,40 +233,40 @@ class Gateway:
 
     async def _open_doors(self) -> None:
         config = self._config
-        self._admin = Admin(self._metrics, self._health, config.admin.token, self._endpoints())
+        self._admin = Admin(self._metrics, self._health, config.admin.token, self._operators().endpoints())
         self._opened.push_async_callback(self._admin.close)
         await self._admin.open(config.admin.listen.host, config.admin.listen.port)
-        own = Own(self._account_of, self._meter, self._ledger, self._clock, self._watch.request_id)
+        own = Own(self._account_of, self._meter, self._ledger, self._jobs, self._clock, self._watch.request_id)
         self._listener = Listener(self._pipeline, self._health, own, config.limits, config.trusted_proxies)
         await self._listener.open(config.listen.host, config.listen.port)
 
-    def _endpoints(self) -> list[Endpoint]:
-        """The operators' API."""
-        keyring, meter, committed = self._keyring, self._meter, self._ledger.committed
-        operating = Operating(
+    def _operators(self) -> Operators:
+        return Operators(
+            keyring=self._keyring,
+            operating=self._operating(),
+            cache=self._cache,
+            preparer=lambda: self._preparer,
+            refreshes=self._refreshes,
+            ordering=self._background.accepting.order,
+            reloader=self._reloader,
+            logs=self._logs,
+            reports=Reports(self._config.store.path, self._ledger.booked),
+            health=self._health,
+            clock=self._clock,
+        )
+
+    def _operating(self) -> Operating:
+        return Operating(
             live=lambda: self._pipeline.live,
             preparer=lambda: self._preparer,
             cache=self._cache,
             collapse=self._fetcher.collapse,
-            meter=meter,
-            committed=committed,
+            meter=self._meter,
+            committed=self._ledger.committed,
             idempotency=self._idempotency,
             state=lambda name: self._upstreams[name].state() if name in self._upstreams else None,
             clock=self._clock,
         )
-        reports = Reports(self._config.store.path, self._ledger.booked)
-        apis = (
-            KeysApi(keyring),
-            GrantsApi(keyring.account, meter, committed),
-            AccountsApi(keyring, meter, committed),
-            StoredApi(self._cache, lambda: self._preparer, self._clock),
-            RefreshesApi(self._refreshes, keyring.account),
-            ExplainApi(Explainer(operating), keyring.account),
-            ConfigApi(self._reloader),
-            LogApi(self._logs),
-            UsageApi(reports, lambda: self._preparer.snapshot.timezone, self._clock, self._health),
-        )
-        return [endpoint for api in apis for endpoint in api.endpoints()]
 
     def _account_of(self, request: Request) -> Account:
         return self._preparer.account_of(request)
@@ -264,11 +288,3 @@ class Gateway:
             upstreams_up=lambda: {name: upstream.state().up for name, upstream in self._upstreams.items()},
             log_lines_dropped=lambda: self._logs.dropped,
         )
-
-
-async def _emptied(memo: Memo) -> None:
-    """Tens of thousands of heads take long to free: in steps, ahead of the last request that goes by them."""
-    left = True
-    while left:
-        left = memo.shrink(_FREED)
-        await asyncio.sleep(0)

@@ -6,7 +6,7 @@ RFC 9111 §4.4 and §4.3.5, RFC 9110 §9.3.3, RFC 9875.
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from gateway.admission.prepare import Prepared, group
+from gateway.admission.prepared import Prepared, group
 from gateway.admission.snapshot import UpstreamPolicy
 from gateway.admission.target import canonical_path
 from gateway.arrival import in_freshened_form

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import structlog
 
-from gateway.admission.prepare import Prepared
+from gateway.admission.prepared import Prepared
 from gateway.admission.snapshot import UpstreamPolicy
 from gateway.answers.cost import Untold, told
 from gateway.messages import Response, Stream

@@ -1,4 +1,4 @@
-"""Idempotency-Key on force refreshes: who repeats a request gets its first answer again, free and marked as such.
+"""Idempotency-Key on refreshes: who repeats a request gets its first answer again, free and marked as such.
 
 A claim keeps a repeat out while the first request runs in this process; what it was answered with is in the book, from
 the same journal group as its charge, so that no moment to die at lies between the two.
@@ -14,7 +14,7 @@ from struct import Struct
 from weakref import WeakValueDictionary
 
 from gateway.admission.charge import Charge
-from gateway.admission.prepare import Prepared
+from gateway.admission.prepared import Prepared
 from gateway.admission.provision import Intent
 from gateway.answers.head import spliced_head
 from gateway.answers.splice import cut
@@ -39,6 +39,8 @@ _PLAIN = re.compile(r'(?!")[\x21-\x7e]{1,255}')
 _STRING = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"')
 _CHARGED = Struct(">qq")  # tokens, and those that remained: below 0 where the plan is unlimited
 _SQUEEZED = 1  # zlib's level: a fifth of JSON is left at 10 ms per MiB
+
+_REFRESHES = (Intent.force_refresh, Intent.background_refresh)
 
 _Running = dict[tuple[str, str], "Claim"]
 
@@ -97,20 +99,21 @@ class Idempotency:
         self._running: _Running = {}
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
-    def claim(self, prepared: Prepared) -> Claim | None:
-        """The request's hold on its key; None for what is no metered force refresh, and without the field.
+    def claim(self, prepared: Prepared, content: str = "") -> Claim | None:
+        """The request's hold on its key; None for what is no metered refresh, and without the field.
+
+        `content` is what its content asks for, where that makes another request of it.
 
         Raises Problem: malformed_request; idempotency_key_reused and request_in_progress while another one has the key.
         """
         account = prepared.account
-        if prepared.intent is not Intent.force_refresh or account is None or prepared.quote is None:
+        if prepared.intent not in _REFRESHES or account is None or prepared.quote is None:
             return None
         text = _named(prepared.request.fields)
         if text is None:
             return None
-        claim = Claim(
-            account.id, _digest(text), _fingerprint(prepared), prepared.route.tokens_in_body, self._clock, self._running
-        )
+        asked = _fingerprint(prepared, content)
+        claim = Claim(account.id, _digest(text), asked, prepared.route.tokens_in_body, self._clock, self._running)
         first = self._running.setdefault((claim.account, claim.key), claim)
         if first is not claim:
             _refuse_another(claim, first.fingerprint)
@@ -161,9 +164,9 @@ def _digest(*parts: str) -> str:
     return sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _fingerprint(prepared: Prepared) -> str:
+def _fingerprint(prepared: Prepared, content: str) -> str:
     """What makes another request of it: method, canonical target, and all that the cache keeps apart."""
-    return _digest(prepared.request.method, prepared.target, prepared.key)
+    return _digest(prepared.request.method, prepared.target, prepared.key, *((content,) if content else ()))
 
 
 def _refuse_another(claim: Claim, fingerprint: str) -> None:

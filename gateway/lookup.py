@@ -7,7 +7,7 @@ from multidict import CIMultiDict
 
 from gateway.admission.forwarding import forwarded
 from gateway.admission.memo import Preparing
-from gateway.admission.prepare import Prepared
+from gateway.admission.prepared import Prepared
 from gateway.admission.snapshot import CachePolicy, Snapshot, UpstreamPolicy
 from gateway.collapse import Failed
 from gateway.errors import Problem, Reason

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from multidict import CIMultiDict
 
 from gateway.admission.forwarding import CONDITIONAL, GUARDING, RANGE, forwarded, put
-from gateway.admission.prepare import Prepared
+from gateway.admission.jobs import Sending
+from gateway.admission.prepared import Prepared
 from gateway.admission.provision import Intent
-from gateway.admission.snapshot import Snapshot
+from gateway.admission.snapshot import Route, Snapshot
 from gateway.messages import Fields, Outgoing
 from gateway.rfc9111.demands import written
 from gateway.rfc9111.stored import StoredResponse
@@ -53,6 +54,15 @@ def for_pass(prepared: Prepared, snapshot: Snapshot, request_id: str) -> Outgoin
     fields = forwarded(prepared, snapshot)
     _sign(prepared, fields, request_id)
     return Outgoing(request.method, prepared.target, fields, request.body)
+
+
+def for_later(route: Route, snapshot: Snapshot, sending: Sending, request_id: str, *, background: bool) -> Outgoing:
+    """What was written down to be sent on later, with the upstream's `headers` as they are by then."""
+    fields = CIMultiDict(sending.fields)
+    if route.send_credentials:
+        put(fields, snapshot.upstreams[route.upstream].headers)
+    put(fields, (("X-Request-Id", request_id), ("Via", "1.1 gateway")))
+    return Outgoing(sending.method, sending.target, fields, sending.content or None, background=background)
 
 
 def _direct(prepared: Prepared, fields: CIMultiDict[str], *, demanded: bool) -> None:

@@ -5,7 +5,7 @@ from typing import assert_never
 
 from gateway.admission.charge import Quote
 from gateway.admission.outcomes import Outcome
-from gateway.admission.prepare import Prepared
+from gateway.admission.prepared import Prepared
 from gateway.admission.pricing import charges, delivers
 from gateway.admission.provision import Intent
 from gateway.answers.cache_status import CacheStatus

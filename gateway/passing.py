@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from gateway.admission.prepare import Prepared
+from gateway.admission.prepared import Prepared
 from gateway.admission.snapshot import UpstreamPolicy
 from gateway.answering import Answering
 from gateway.arrival import for_client, in_stored_form
 from gateway.cache import Cache, Fetching
 from gateway.consequences import Consequences
 from gateway.costs import Costs
-from gateway.errors import Problem, Reason
+from gateway.errors import UNSENT, Problem, Reason
 from gateway.exchange import Exchange
 from gateway.idempotency import Claim
 from gateway.messages import Answer, Fields, Outgoing, Response, Stream
@@ -28,17 +28,6 @@ from gateway.settlement import Settlement
 
 # Content that tokens go into on a route that does not cache is buffered up to this; a longer one streams without.
 _MOST_BUFFERED = 8 << 20
-
-# The upstream has seen nothing of the request.
-_UNSENT = frozenset(
-    {
-        Reason.upstream_circuit_open,
-        Reason.upstream_connect_timeout,
-        Reason.upstream_dns,
-        Reason.upstream_queue_full,
-        Reason.upstream_refused,
-    }
-)
 
 
 @dataclass(slots=True, frozen=True)
@@ -107,7 +96,7 @@ class Passing:
             stream = await passage.upstream.send(passage.outgoing)
         except Problem as unanswered:
             exchange.ended(self._clock.steady())
-            if unanswered.reason not in _UNSENT:
+            if unanswered.reason not in UNSENT:
                 self._consequences.of_silence(prepared)
             raise
         exchange.answered(self._clock.steady())

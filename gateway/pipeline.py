@@ -3,7 +3,8 @@
 Nothing waits between a decision and its admission, and no answer is returned before its charge is in the journal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from math import floor
 from typing import assert_never
 
@@ -13,19 +14,22 @@ from gateway.admission.entitlement import refuse_expired
 from gateway.admission.forwarding import dropped, forwarded
 from gateway.admission.options import own_fields
 from gateway.admission.outcomes import Outcome as Ending
-from gateway.admission.prepare import Prepared
+from gateway.admission.prefer import responds_async
+from gateway.admission.prepared import Prepared
 from gateway.admission.provision import Intent
 from gateway.answering import Answering
 from gateway.answers.head import spliced_head
 from gateway.answers.splice import cut
+from gateway.background.department import Background
 from gateway.cache import Cache
 from gateway.collapse import Failed, Flight, Outcome
 from gateway.concluding import Concluding
 from gateway.errors import Problem, Reason
 from gateway.fetch import Fetcher
-from gateway.idempotency import Idempotency, Replay
+from gateway.holding import Holding
 from gateway.lookup import Live, Lookup
 from gateway.messages import Answer, Fields, Request
+from gateway.once import Once
 from gateway.onward import for_head, for_pass
 from gateway.operation import Operation
 from gateway.parts import Parts
@@ -36,6 +40,7 @@ from gateway.rfc9111.reuse import Fetch, Fwd, Refuse, Reuse, ReuseWhileRevalidat
 from gateway.rfc9111.selecting import select
 from gateway.rfc9111.stored import StoredResponse
 from gateway.settlement import Settlement
+from gateway.singles import Singles
 from gateway.watch import Watch
 
 _NO_FIELDS = CIMultiDict[str]()
@@ -50,7 +55,9 @@ class Pipeline:
         cache: Cache,
         fetcher: Fetcher,
         settlement: Settlement,
-        idempotency: Idempotency,
+        once: Once,
+        background: Background,
+        singles: Singles,
         answering: Answering,
         watch: Watch,
         clock: Clock,
@@ -62,34 +69,20 @@ class Pipeline:
         self._parts = Parts(cache, clock)
         self._heads = set[str]()
         self._settlement = settlement
-        self._idempotency = idempotency
+        self._once = once
+        self._background = background
         self._answering = answering
         self._watch = watch
         self._clock = clock
         self._passing = Passing(cache, settlement, answering, fetcher.buffers, fetcher.costs, clock)
         self._concluding = Concluding(cache, fetcher.collapse, settlement, answering, self._passing, watch, clock)
-        self._revalidation = Revalidation(cache, fetcher, settlement, watch)
+        self._revalidation = Revalidation(cache, fetcher, settlement, watch, clock)
+        self._holding = Holding(singles, settlement, answering, watch, self._look_up, self._settled)
 
     async def handle(self, request: Request) -> Answer:
         """The answer to one request, whatever happens to it on its way."""
         op = Operation(request, self._watch.request_id(request.fields), self._clock.steady())
-        live = self.live
-        try:
-            prepared = op.prepared = live.preparer.prepare(request)
-            op.route = prepared.route.name
-            if prepared.account is not None:
-                refuse_expired(prepared.account, self._clock.wall())
-            if prepared.intent is Intent.own:
-                answer = self._answering.own(op, own_fields(request, prepared.route))
-            elif prepared.route.cache is None or prepared.intent is Intent.pass_:
-                answer = await self._pass(op, prepared, live)
-            else:
-                answer = await self._once(Lookup(op, prepared, prepared.route.cache, live))
-        except Problem as problem:
-            answer = await self._refuse(op, problem)
-        except Exception as error:  # noqa: BLE001 - a bug of ours must not keep what was reserved
-            self._watch.failed(op, error)
-            answer = await self._refuse(op, Problem(Reason.internal_error))
+        answer = await self._settled(op, partial(self._answer, op, self.live))
         self._watch.answered(op, answer.status)
         return answer
 
@@ -108,26 +101,48 @@ class Pipeline:
         await self._revalidation.finish()
         await self._settlement.finish()
 
-    async def _once(self, lookup: Lookup) -> Answer:
-        """What an Idempotency-Key was answered before, for nothing; else the answer, kept for its repetition."""
-        op = lookup.op
+    async def _settled(self, op: Operation, answering: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The answer, or a refusal: nothing stays reserved."""
         try:
-            replay = await self._earlier(op, lookup.prepared)
-            if replay is None:
-                return await self._look_up(lookup)
-            return self._answering.replayed(op, replay, self._settlement.repeat(op), self._clock.steady())
-        finally:
-            if op.claim is not None:
-                op.claim.end()
+            return await answering()
+        except Problem as problem:
+            return await self._refuse(op, problem)
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not keep what was reserved
+            self._watch.failed(op, error)
+            return await self._refuse(op, Problem(Reason.internal_error))
 
-    async def _earlier(self, op: Operation, prepared: Prepared) -> Replay | None:
-        """The answer to be given again. What is refused here counts against the throttle as well."""
-        try:
-            op.claim = self._idempotency.claim(prepared)
-            return None if op.claim is None else await self._idempotency.earlier(op.claim)
-        except Problem:
-            self._settlement.repeat(op)
-            raise
+    # What only chooses the way is no coroutine: every hit would wait through it.
+    def _answer(self, op: Operation, live: Live) -> Awaitable[Answer]:
+        """By what is asked for."""
+        prepared = op.prepared = live.preparer.prepare(op.request)
+        op.route = prepared.route.name
+        if prepared.account is not None:
+            refuse_expired(prepared.account, self._clock.wall())
+        match prepared.intent:
+            case Intent.lookup | Intent.force_refresh:
+                return self._cached(op, prepared, live)
+            case Intent.pass_:
+                return self._pass(op, prepared, live)
+            case Intent.background_refresh:
+                return self._background.accepting.accept(op, prepared, live)
+            case Intent.status:
+                return self._background.telling.tell(op, prepared)
+            case Intent.own:
+                return self._own(op, prepared)
+            case _:
+                assert_never(prepared.intent)
+
+    def _cached(self, op: Operation, prepared: Prepared, live: Live) -> Awaitable[Answer]:
+        if prepared.route.cache is None:
+            return self._pass(op, prepared, live)
+        lookup = Lookup(op, prepared, prepared.route.cache, live)
+        if not op.forced:
+            return self._look_up(lookup)
+        way = self._holding.answer if responds_async(op.request.fields) else self._look_up
+        return self._once.answer(op, partial(way, lookup))
+
+    async def _own(self, op: Operation, prepared: Prepared) -> Answer:
+        return self._answering.own(op, own_fields(prepared.request, prepared.route))
 
     async def _look_up(self, lookup: Lookup) -> Answer:
         """Load, decide, admit, fetch, until there is an answer."""
@@ -152,7 +167,7 @@ class Pipeline:
                     assert_never(decision)
 
     async def _reuse(self, lookup: Lookup, reuse: Reuse | ReuseWhileRevalidating) -> Answer:
-        op = lookup.op
+        op, ahead = lookup.op, lookup.cache.ahead
         op.ttl = floor(reuse.ttl)
         op.fwd = None if op.fwd_status is None else op.fwd
         op.stale = reuse.ttl <= 0
@@ -160,6 +175,8 @@ class Pipeline:
         if lookup.prepared.route.tokens_in_body and reuse.stored.splice is None:
             self._cut_open(reuse.stored)
         charge = await self._settlement.settle(op, op.ended(reuse.stored.status), reuse.stored)
+        if ahead is not None and isinstance(reuse, Reuse) and not op.tested:
+            self._revalidation.anticipate(lookup, ahead, reuse)
         return self._answering.stored(op, reuse.stored, reuse.age, charge)
 
     async def _reuse_meanwhile(self, lookup: Lookup, reuse: ReuseWhileRevalidating) -> Answer:

@@ -1,8 +1,9 @@
-"""What a config comes to before it is swapped in: worked out in threads, so that no request waits for it."""
+"""What a config comes to before it is swapped in, and what is left of the former one: no request waits for either."""
 
 import asyncio
 from dataclasses import dataclass, replace
 
+from gateway.admission.memo import Memo
 from gateway.admission.prepare import Preparer
 from gateway.admission.snapshot import Snapshot
 from gateway.config.compile import snapshot
@@ -10,6 +11,9 @@ from gateway.config.schema import Config
 from gateway.keys.directory import Directory
 from gateway.keys.keyring import Keyring, Reread
 from gateway.roster import Roster
+
+# Prepared heads that are given back before others' work goes on: half a millisecond.
+_FREED = 500
 
 
 @dataclass(slots=True, frozen=True)
@@ -41,3 +45,11 @@ def _compiled(config: Config) -> tuple[Snapshot, Directory]:
 
 def _whole(config: Config, compiled: Snapshot, keys: Reread) -> Provisioned:
     return Provisioned(config, Preparer(compiled), Roster.of(keys.found.values(), compiled.timezone), keys)
+
+
+async def emptied(memo: Memo) -> None:
+    """Give back a former config's prepared heads, some in each turn: ahead of the last request that goes by them."""
+    left = True
+    while left:
+        left = memo.shrink(_FREED)
+        await asyncio.sleep(0)

@@ -1,5 +1,6 @@
 """Reading an upstream's answer: judged by its head, then buffered within bounds or handed on as a stream."""
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -8,7 +9,8 @@ from dataclasses import replace
 import orjson
 
 from gateway.errors import Problem, Reason
-from gateway.messages import Response, Stream
+from gateway.messages import Outgoing, Response, Stream
+from gateway.ports import Upstream
 from gateway.rfc9111.dates import retry_after
 
 _PROVABLE = 1024 * 1024
@@ -56,6 +58,20 @@ def failure(stream: Stream) -> Problem:
         case _:
             reason = Reason.upstream_error
     return Problem(reason, retry_after=retry_after(stream.fields), upstream_status=stream.status)
+
+
+async def asked(upstream: Upstream, outgoing: Outgoing, seconds: float, deadline: asyncio.Timeout) -> Stream:
+    """The head of the answer, by a `deadline` that is `seconds` away.
+
+    That of a background call is set anew when its head has come: until then the upstream sees to it, which alone knows
+    how long the call has waited for its turn.
+    """
+    if not outgoing.background:
+        return await upstream.send(outgoing)
+    deadline.reschedule(None)
+    stream = await upstream.send(outgoing)
+    deadline.reschedule(asyncio.get_running_loop().time() + seconds)
+    return stream
 
 
 async def read(stream: Stream, most: int, buffers: Buffers) -> Response | Stream:

@@ -1,26 +1,27 @@
-"""Single refreshes that operators ask for: one fresh fetch of one GET each, on the house account, kept in a register.
+"""Single refreshes of the gateway's own, on the house account: what operators ask for, and what a dead process left.
 
-A refresh joins a force refresh of the same thing that is under way, and outdates its group as any does.
+Each is one fresh fetch of one GET. It joins a force refresh of the same thing that is under way, and outdates its group
+as any does.
 """
 
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from itertools import count, dropwhile, islice
 from typing import assert_never
 
+import structlog
+
+from gateway.admission.jobs import Job, Sending
 from gateway.admission.outcomes import Outcome
-from gateway.admission.prepare import Prepared, Preparer
+from gateway.admission.prepare import Preparer
+from gateway.admission.prepared import Prepared
 from gateway.admission.pricing import delivers
 from gateway.admission.provision import Intent
+from gateway.admission.repeating import LOST, again
 from gateway.admission.snapshot import Account, RefreshPolicy, Share
 from gateway.admission.target import Target, canonical, component
-from gateway.answers.cache_status import cache_status
 from gateway.collapse import Failed, Fetched, Private, Rank
 from gateway.collapse import Outcome as Ended
 from gateway.errors import Problem, Reason
-from gateway.explaining.fields import masked
 from gateway.fetch import Errand, Fetcher
 from gateway.house import House
 from gateway.keys.orders import Fault, Refused
@@ -28,158 +29,184 @@ from gateway.lookup import Live, Lookup
 from gateway.messages import Request
 from gateway.meter import HOUSE
 from gateway.operation import Operation
-from gateway.ports import Clock
+from gateway.ports import Clock, Jobs
 from gateway.rfc9111.reuse import Fwd
 from gateway.settlement import Settlement
+from gateway.singles import Singles, failure
 from gateway.tasks import Tasks
 from gateway.watch import Watch
 
-MOST_KEPT = 1000
 MOST_RUNNING = 100
 
-
-class State(StrEnum):
-    """How far a refresh has come; `cancelled`: nobody waits for it, but a fetch that has begun goes on to its end."""
-
-    running = "running"
-    done = "done"
-    failed = "failed"
-    cancelled = "cancelled"
+# Of those that a dead process left, so many are fetched at once.
+_MOST_RESUMED = 4
 
 
-@dataclass(slots=True)
-class Refresh:
-    """One refresh; times are wall-clock seconds. `url` is the target without secrets, at `host`.
+@dataclass(slots=True, frozen=True)
+class _Due:
+    """A refresh that can begin."""
 
-    Once it has ended, `status` is what the upstream answered, and `cache_status` what an answer's Cache-Status would
-    say (RFC 9211), both None where no answer came; `reason` is why it failed: a `Problem`'s, or `undelivered` where
-    the upstream's answer (a 403, say) was no news of the thing.
-    """
-
-    id: str
-    url: str
-    host: str
-    route: str
-    account: str | None
-    began: float
-    state: State = State.running
-    ended: float | None = None
-    status: int | None = None
-    cache_status: str | None = None
-    reason: str | None = None
+    op: Operation
+    prepared: Prepared
+    errand: Errand
 
 
 class Refreshes:
-    """The register: the last 1,000 in memory, at most 100 under way."""
+    """The operators' way to the register of `jobs`, and to refreshes of their own: at most 100 under way.
+
+    `account_of` finds an account by its id.
+    """
 
     def __init__(
         self,
+        jobs: Jobs,
+        singles: Singles,
         live: Callable[[], Live],
         preparer: Callable[[], Preparer],
+        account_of: Callable[[str], Account | None],
         fetcher: Fetcher,
         settlement: Settlement,
         watch: Watch,
         clock: Clock,
     ) -> None:
+        self._jobs = jobs
+        self._singles = singles
         self._live = live
         self._preparer = preparer
+        self._account_of = account_of
         self._collapse = fetcher.collapse
         self._house = House(fetcher, settlement)
         self._watch = watch
         self._clock = clock
-        self._kept: dict[str, Refresh] = {}
+        self._log = structlog.get_logger("gateway.refreshes")
         self._tasks = Tasks()
+        self._beginning = 0
         self._ending = False
-        # Another process's refreshes are not this one's.
-        self._prefix = secrets.token_hex(6)
-        self._numbers = count(1)
 
-    def start(self, request: Request, account: Account | None = None) -> Refresh:
+    async def start(self, request: Request, account: Account | None = None) -> Job:
         """Begin a refresh of the GET `request`, prepared as the account's where one is given.
 
-        Raises Refused where it cannot be, or too many are under way, and the Problem that the request is refused with.
+        Raises Refused where it cannot be, or too many are under way; the Problem that the request is refused with, and
+        Problem(jobs_unavailable).
         """
         if self._ending:
             raise Refused(Fault.conflict, "the gateway is stopping")
-        if len(self._tasks) >= MOST_RUNNING:
+        if len(self._tasks) + self._beginning >= MOST_RUNNING:
             raise Refused(Fault.conflict, f"{MOST_RUNNING} refreshes are under way: wait for one to end")
-        live = self._live()
-        prepared = _forced(_prepared(self._preparer(), request, account))
-        op = Operation(prepared.request, self._watch.request_id(request.fields), self._clock.steady(), prepared)
-        op.route, op.fwd = prepared.route.name, Fwd.request
-        errand = _errand(op, prepared, live)
-        refresh = self._registered(prepared, masked(request.target, live.snapshot), account)
-        self._tasks.start(self._run(refresh, op, errand))
-        return refresh
+        due = self._due(request, account)
+        self._beginning += 1
+        try:
+            job = await self._singles.begin(due.prepared)
+        finally:
+            self._beginning -= 1
+        self._tasks.start(self._run(job, due))
+        return job
 
-    def find(self, id_: str) -> Refresh:
-        """The refresh of this id. Raises Refused(unknown)."""
-        refresh = self._kept.get(id_)
-        if refresh is None:
-            raise Refused(Fault.unknown, f"there is no such refresh; the last {MOST_KEPT} are kept")
-        return refresh
+    async def resume(self) -> None:
+        """Go on with what a dead process left, a few at a time and behind all that clients wait for.
 
-    def latest(self, after: str | None, most: int) -> list[Refresh]:
-        """At most `most` refreshes, latest first, of those that began before `after`. Raises Refused(unknown)."""
-        before = None if after is None else self.find(after)
-        return list(islice(self._older(before), most))
+        To be called before any other begins.
+        """
+        try:
+            left = await self._jobs.unfinished()
+        except Problem as problem:
+            self._log.warning("refreshes not resumed", reason=problem.reason.name)
+            return
+        queue = iter(left)
+        for _ in range(min(len(left), _MOST_RESUMED)):
+            self._tasks.start(self._resume(queue))
 
-    def cancel(self, id_: str) -> Refresh:
-        """Wait for it no more. Raises Refused: unknown, or conflict for one that has ended."""
-        refresh = self.find(id_)
-        if refresh.state is not State.running:
-            raise Refused(Fault.conflict, f"the refresh has ended: it is {refresh.state.value}")
-        self._end(refresh, State.cancelled)
-        return refresh
+    async def find(self, id_: str) -> Job:
+        """The job of this id. Raises Refused(unknown), Problem(jobs_unavailable)."""
+        job = await self._jobs.find(id_)
+        if job is None:
+            raise Refused(Fault.unknown, "there is no such refresh")
+        return job
+
+    async def latest(self, after: str | None, most: int) -> tuple[Job, ...]:
+        """At most `most` jobs, latest first, of those that began before `after`. Raises as `find` does."""
+        if after is not None:
+            await self.find(after)
+        return await self._jobs.latest(after, most)
+
+    async def cancel(self, id_: str) -> Job:
+        """Wait for it no more. Raises as `find` does, and Refused(conflict) for one that has ended."""
+        former = await self._jobs.cancel(id_, self._clock.wall())
+        if former is not None and former.final:
+            raise Refused(Fault.conflict, f"the refresh has ended: it is {former.value}")
+        return await self.find(id_)
 
     async def finish(self) -> None:
-        """Begin no more, and wait for those under way."""
+        """Begin no more, and wait for those under way, clients' included."""
         self._ending = True
+        await self._singles.finish()
         await self._tasks.finish()
 
-    def _registered(self, prepared: Prepared, url: str, account: Account | None) -> Refresh:
-        refresh = Refresh(
-            id=f"{self._prefix}-{next(self._numbers):x}",
-            url=url,
-            host=prepared.request.fields.get("Host", ""),
-            route=prepared.route.name,
-            account=None if account is None else account.id,
-            began=self._clock.wall(),
-        )
-        self._kept[refresh.id] = refresh
-        if len(self._kept) > MOST_KEPT:
-            del self._kept[next(id_ for id_, kept in self._kept.items() if kept.state is not State.running)]
-        return refresh
+    def _due(self, request: Request, account: Account | None) -> _Due:
+        """Raises as `start` does."""
+        live = self._live()
+        prepared = _prepared(self._preparer(), request, account)
+        forced = _forced(prepared)
+        op = Operation(forced.request, self._watch.request_id(request.fields), self._clock.steady(), forced)
+        op.route, op.fwd = prepared.route.name, Fwd.request
+        return _Due(op, prepared, _errand(op, forced, live))
 
-    def _older(self, before: Refresh | None) -> Iterator[Refresh]:
-        found = reversed(self._kept.values())
-        if before is not None:
-            found = dropwhile(lambda refresh: refresh is not before, found)
-            next(found)
-        return found
+    async def _resume(self, queue: Iterator[tuple[Job, Sending]]) -> None:
+        for job, sending in queue:
+            # The rest is left to the next start.
+            if self._ending:
+                return
+            try:
+                await self._again(job, sending)
+            except Problem as problem:
+                self._log.warning("refresh not resumed", refresh=job.id, reason=problem.reason.name)
 
-    async def _run(self, refresh: Refresh, op: Operation, errand: Errand) -> None:
-        outcome: Ended = Failed(Problem(Reason.internal_error))
+    async def _again(self, job: Job, sending: Sending) -> None:
+        """Raises Problem(jobs_unavailable)."""
+        standing = await self._jobs.find(job.id)
+        if standing is None or standing.state.final:
+            return
+        due = self._due_again(job, sending)
+        if isinstance(due, _Due):
+            await self._run(job, due)
+        else:
+            op = Operation(again(sending), job.id, self._clock.steady())
+            await self._singles.end(job, op, due)
+
+    def _due_again(self, job: Job, sending: Sending) -> _Due | str:
+        """What is left to do, or why it cannot be done any more."""
+        account = None if job.account is None else self._account_of(job.account)
+        if sending == LOST:
+            return "credentials_not_kept"
+        if job.account is not None and account is None:
+            return "account_gone"
         try:
-            outcome = await self._obtained(op, errand)
-        finally:
-            delivered = _note(refresh, op, outcome)
-            if refresh.state is State.running:
-                self._end(refresh, State.done if delivered else State.failed)
-            self._watch.refreshed(op.route, "admin", delivered=delivered)
+            due = self._due(again(sending), account)
+        except Problem as problem:
+            return problem.reason.name
+        except Refused:
+            return Reason.not_refreshable.name
+        outgoing = replace(due.errand.outgoing, background=True)
+        return replace(due, errand=replace(due.errand, outgoing=outgoing))
 
-    async def _obtained(self, op: Operation, errand: Errand) -> Ended:
-        flight = self._collapse.find(errand.prepared.key, Rank.forced)
+    async def _run(self, job: Job, due: _Due) -> None:
+        reason: str | None = Reason.internal_error.name
+        try:
+            reason = _note(due.op, await self._obtained(due))
+        finally:
+            self._watch.refreshed(due.op.route, "admin", delivered=reason is None)
+            await self._singles.end(job, due.op, reason)
+
+    async def _obtained(self, due: _Due) -> Ended:
+        op, key = due.op, due.errand.prepared.key
+        flight = self._collapse.find(key, Rank.forced)
         if flight is not None:
             outcome = await flight.follow()
             op.collapsed = not isinstance(outcome, Private)
             if op.collapsed:
                 return outcome
-        flight = self._collapse.take_off(errand.prepared.key, Rank.forced)
-        return await self._house.fetch(flight, errand, _ending)
-
-    def _end(self, refresh: Refresh, state: State) -> None:
-        refresh.state, refresh.ended = state, self._clock.wall()
+        flight = self._collapse.take_off(key, Rank.forced)
+        return await self._house.fetch(flight, due.errand, _ending)
 
 
 def _prepared(preparer: Preparer, request: Request, account: Account | None) -> Prepared:
@@ -235,21 +262,16 @@ def _ending(outcome: Fetched) -> Outcome:
     return Outcome.refreshed if delivers(outcome.stored.status) else Outcome.undelivered
 
 
-def _note(refresh: Refresh, op: Operation, outcome: Ended) -> bool:
-    """What came of it; whether that is fresh data."""
+def _note(op: Operation, outcome: Ended) -> str | None:
+    """What came of it; returns why that is no fresh data, None where it is."""
     match outcome:
         case Fetched(stored=stored):
             op.fwd_status, op.stored, unkept = stored.status, outcome.kept, outcome.reason
         case Private(answer=answer):
             op.fwd_status, unkept = None if answer is None else answer.status, outcome.reason
         case Failed(problem=problem):
-            op.fwd_status, unkept, refresh.reason = problem.upstream_status, None, problem.reason.name
+            op.fwd_status, unkept, op.refusal = problem.upstream_status, None, problem.reason.name
         case _:
             assert_never(outcome)
     op.detail = None if unkept is None else unkept.detail
-    refresh.status = op.fwd_status
-    refresh.cache_status = None if op.fwd_status is None else cache_status(op.cache_status())
-    delivered = refresh.reason is None and op.fwd_status is not None and delivers(op.fwd_status)
-    if not delivered and refresh.reason is None:
-        refresh.reason = Outcome.undelivered.name
-    return delivered
+    return failure(op)

@@ -12,7 +12,7 @@ from functools import partial
 from gateway.admission.charge import Charge, Quote
 from gateway.admission.entitlement import refuse_beyond
 from gateway.admission.outcomes import Outcome
-from gateway.admission.prepare import Prepared
+from gateway.admission.prepared import Prepared
 from gateway.admission.snapshot import Account
 from gateway.errors import Problem
 from gateway.idempotency import Claim

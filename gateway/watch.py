@@ -5,6 +5,7 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from itertools import count
+from typing import Literal
 
 import structlog
 
@@ -17,6 +18,9 @@ from gateway.metrics import CacheLabel, Metrics
 from gateway.operation import Operation
 from gateway.ports import Clock
 from gateway.rfc9111.storing import Unstorable
+
+RefreshKind = Literal["foreground", "background", "ahead", "async", "admin"]
+"""Who wanted a refresh: a caller who waits, a job or a stale reuse, a hot page, a caller who went on, an operator."""
 
 _MOST_NAMES = 32
 _ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
@@ -87,7 +91,7 @@ class Watch:
         op.refusal = problem.reason.name
         self._metrics.refusal(op.route, problem.reason)
 
-    def refreshed(self, route: str, kind: str, *, delivered: bool) -> None:
+    def refreshed(self, route: str, kind: RefreshKind, *, delivered: bool) -> None:
         """A fetch of the gateway's own ended."""
         self._metrics.refresh(route, kind, "delivered" if delivered else "failed")
 

@@ -120,6 +120,9 @@ class Origin:
             return _stream(200, said | {"ETag": f'"{self.version}"'}, _content(self.version))
         return _said(held)
 
+    async def room(self) -> None:
+        pass
+
     async def close(self) -> None:
         pass
 

@@ -10,8 +10,8 @@ import pytest
 from admission.snapshots import make_route, public_route, seed_route
 from support.in_process import Way, way
 
-from gateway.admission.patterns import Template
 from gateway.admission.snapshot import CachePolicy, Share
+from gateway.admission.tagging import Tag
 from gateway.errors import Problem, Reason
 from gateway.rfc9111.stored import Policy
 
@@ -99,7 +99,7 @@ async def test_a_change_outdates_what_is_being_fetched(running: Way) -> None:
 
 
 async def test_a_change_is_everyones_whatever_is_shared(tmp_path: Path) -> None:
-    narrow = replace(TTL, share=Share.key, tags=(Template.parse("product:{id}"),))
+    narrow = replace(TTL, share=Share.key, tags=(Tag.parse("product:{id}"),))
     async with way(tmp_path, make_route(cache=narrow, methods=frozenset({"GET"})), make_route(name="rest")) as running:
         await running.ask(ITEM)
         await running.ask(ITEM, "PUT")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from admission.snapshots import KEY, PRICE, REFRESH, make_request, make_route, seed_route
+from background.yard import background, begins
 from support.in_process import Way, way
 
 from gateway.admission.outcomes import Outcome, Pays
@@ -32,6 +33,7 @@ ROUTES = (
         price=replace(PRICE, charge_on=frozenset({2, 3, 404, 422})),
     ),
     make_route("/uncached", name="uncached"),
+    begins(background(per_subject=2)),
 )
 
 Ended = tuple[str, int]
@@ -141,6 +143,10 @@ async def undelivered(running: Way) -> None:
     await running.ask(FORCED)
 
 
+async def accepted(running: Way) -> None:
+    await running.ask("/stores/refreshstore?storeId=1", "POST")
+
+
 async def uncharged(running: Way) -> None:
     running.upstream.then(b"{}", status=400, fields=JSON)
     await running.ask(ITEM)
@@ -199,14 +205,14 @@ SCENARIOS: dict[str, Callable[[Way], Awaitable[None]]] = {
     # `test` alone would be a test.
     scenario.__name__.replace("tested", "test"): scenario
     for scenario in (
-        *(hit, stale, stale_if_error, cooldown, miss, validated, collapsed, passed, refreshed, undelivered),
+        *(hit, stale, stale_if_error, cooldown, miss, validated, collapsed, passed, refreshed, accepted, undelivered),
         *(uncharged, unproven, tested, truncated, repriced, abandoned),
     )
 }
 
 
 # What a scenario's request would cost in full and without the surcharge, where it is not the base price.
-PRICES = {"stale_if_error": (4, 1), "cooldown": (9, 6), "refreshed": (9, 6), "undelivered": (9, 6)}
+PRICES = {"stale_if_error": (4, 1), "cooldown": (9, 6), "refreshed": (9, 6), "undelivered": (9, 6), "accepted": (3, 3)}
 
 
 @pytest.mark.parametrize("outcome", Outcome, ids=lambda outcome: outcome.name)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stores.samples import sample
 from support.repeating import CHARGE, REFRESH, ROUTE, Desk, desk_on_a_book, reason, refresh
 
-from gateway.admission.prepare import Prepared
+from gateway.admission.prepared import Prepared
 from gateway.admission.snapshot import CachePolicy
 from gateway.errors import Problem, Reason
 from gateway.rfc9111.stored import Policy

@@ -35,7 +35,7 @@ def _environment(home: Path) -> dict[str, str]:
 
 @contextmanager
 def _make_run(checkout: Path, environ: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    ports = [f"{name}={free_port()}" for name in ("PORT", "ADMIN_PORT", "UPSTREAM_PORT")]
+    ports = [f"{name}={free_port()}" for name in ("PORT", "ADMIN_PORT", "UPSTREAM_PORT", "ORDERS_PORT")]
     with log.open("wb") as output:
         process = subprocess.Popen(
             ["make", "run", *ports], cwd=checkout, env=environ, stdout=output, stderr=output, start_new_session=True

@@ -1,4 +1,4 @@
-"""The client port's own resources: balance and receipts, by API key, on a real ledger and meter."""
+"""The client port's own resources by API key: balance, receipts and refreshes, on a real ledger, meter and register."""
 
 import asyncio
 import sqlite3
@@ -14,7 +14,9 @@ from admission.snapshots import KEY, ROUTE, digest, make_request, make_snapshot
 from multidict import CIMultiDict
 from support.clock import FakeClock
 from support.in_process import head_of
+from support.registers import out_of_reach, register_in
 
+from gateway.admission.jobs import Job, Kind, Order, Sending, Stage, State
 from gateway.admission.outcomes import Outcome
 from gateway.admission.prepare import Preparer
 from gateway.admission.pricing import quote
@@ -31,6 +33,7 @@ from gateway.admission.snapshot import (
     ThrottlePolicy,
 )
 from gateway.errors import Problem, Reason
+from gateway.jobs.register import JobRegister
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.receipts import receipt_id
 from gateway.messages import Answer
@@ -75,14 +78,20 @@ class Told:
 class Desk:
     """The resources on a real ledger and meter."""
 
-    def __init__(self, folder: Path, snapshot: Snapshot) -> None:
+    def __init__(self, folder: Path, snapshot: Snapshot, register: JobRegister) -> None:
+        self.register = register
         self.clock = FakeClock()
         self.ledger = Ledger.open(folder, "process", self.clock)
         self.meter = Meter(self.ledger, self.clock)
         self.meter.configure(Roster.of(snapshot.keys.values(), snapshot.timezone))
         preparer = Preparer(snapshot)
         self.own = Own(
-            preparer.account_of, self.meter, self.ledger, self.clock, lambda fields: fields.get("X-Request-Id", "r-1")
+            account_of=preparer.account_of,
+            meter=self.meter,
+            ledger=self.ledger,
+            jobs=register,
+            clock=self.clock,
+            request_id=lambda fields: fields.get("X-Request-Id", "r-1"),
         )
 
     async def ask(
@@ -124,9 +133,10 @@ def told(answer: Answer) -> Told:
 async def desk_in(folder: Path) -> AsyncIterator[Desk]:
     keys = {digest(key.encode()): account for key, account in ACCOUNTS.items()}
     accept = (KeySource("bearer"), KeySource("header", "X-Api-Key"), KeySource("query", "key"))
-    desk = Desk(folder, make_snapshot(keys=keys, accept=accept))
-    yield desk
-    await desk.ledger.close()
+    async with register_in(folder) as register:
+        desk = Desk(folder, make_snapshot(keys=keys, accept=accept), register)
+        yield desk
+        await desk.ledger.close()
 
 
 @pytest.fixture
@@ -285,6 +295,21 @@ REFUSED: dict[str, tuple[str, str, str | None, str]] = {
     "two keys": ("GET", f"/-/balance?key={OTHER_KEY}", KEY, "conflicting_keys"),
     "method": ("POST", "/-/balance", KEY, "method_not_allowed"),
     "method without key": ("DELETE", "/-/receipts/rcpt_1", None, "method_not_allowed"),
+    "method, refreshes": ("DELETE", "/-/refreshes", KEY, "method_not_allowed"),
+    "method, refresh": ("POST", "/-/refreshes/a1", KEY, "method_not_allowed"),
+    "no key, refresh": ("DELETE", "/-/refreshes/a1", None, "missing_key"),
+    "expired key, refreshes": ("GET", "/-/refreshes", EXPIRED_KEY, "expired_key"),
+    "a test key that cancels": ("DELETE", "/-/refreshes/a1", TEST_KEY, "insufficient_scope"),
+    "no such refresh": ("GET", "/-/refreshes/a1", KEY, "no_refresh"),
+    "no id": ("GET", "/-/refreshes/", KEY, "no_refresh"),
+    "no such refresh to cancel": ("DELETE", "/-/refreshes/a1", KEY, "no_refresh"),
+    "after no such refresh": ("GET", "/-/refreshes?after=a1", KEY, "no_refresh"),
+    "after nothing": ("GET", "/-/refreshes?after=", KEY, "malformed_request"),
+    "none at most": ("GET", "/-/refreshes?most=0", KEY, "malformed_request"),
+    "too many at most": ("GET", "/-/refreshes?most=101", KEY, "malformed_request"),
+    "far too many at most": ("GET", f"/-/refreshes?most={'9' * 5000}", KEY, "malformed_request"),
+    "no number": ("GET", "/-/refreshes?most=%D9%A1", KEY, "malformed_request"),
+    "two numbers": ("GET", "/-/refreshes?most=1&most=1", KEY, "malformed_request"),
     "options": ("OPTIONS", "/-/receipts", KEY, "method_not_allowed"),
     "empty request id": ("GET", "/-/receipts?request_id=", KEY, "malformed_request"),
     "bare request id": ("GET", "/-/receipts?request_id", KEY, "malformed_request"),
@@ -302,13 +327,22 @@ async def test_refusals(desk: Desk, method: str, target: str, key: str | None, r
     assert (told.content["request_id"], told.fields["X-Request-Id"]) == ("mine", "mine")
     assert told.fields["Content-Type"] == "application/problem+json"
     assert told.fields["Cache-Control"] == "no-store"
-    assert told.fields.get("Allow") == ("GET, HEAD" if reason == "method_not_allowed" else None)
+    allowed = "GET, HEAD, DELETE" if target == "/-/refreshes/a1" else "GET, HEAD"
+    assert told.fields.get("Allow") == (allowed if reason == "method_not_allowed" else None)
     assert ("WWW-Authenticate" in told.fields) is (told.status == 401)
 
 
 @pytest.mark.parametrize(
     "target",
-    ["/-/", "/-/balances", "/-/balance/", "/-/balance/ci", "/-/receipts/rcpt_1/lines", "/-/problems/throttled"],
+    [
+        "/-/",
+        "/-/balances",
+        "/-/balance/",
+        "/-/balance/ci",
+        "/-/receipts/rcpt_1/lines",
+        "/-/refreshes/a1/b",
+        "/-/problems/throttled",
+    ],
 )
 async def test_nothing_else_is_answered(desk: Desk, target: str) -> None:
     assert await desk.own.answer(make_request(target)) is None
@@ -332,11 +366,11 @@ async def test_a_flood_is_refused_before_it_takes_the_ledgers_readers(desk: Desk
     assert (answers[-1].reason, answers[-1].fields["Retry-After"]) == ("throttled", "1")
     assert [(await answering).status for answering in others] == [200, 200]
     assert (await desk.ask("/-/receipts")).status == 200
-    assert not desk.own._reads
+    assert not desk.own._of_receipts.running
 
 
 async def test_many_accounts_leave_readers_to_refreshes(desk: Desk) -> None:
-    desk.own._reads.update({f"account-{number}": 4 for number in range(10)})
+    desk.own._of_receipts.running.update({f"account-{number}": 4 for number in range(10)})
     told = await desk.ask("/-/receipts")
     assert (told.status, told.reason, told.fields["Retry-After"]) == (503, "ledger_unavailable", "1")
     assert (await desk.ask("/-/balance")).status == 200
@@ -349,4 +383,89 @@ async def test_a_busy_ledger_is_503(desk: Desk, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(desk.ledger, "read", busy)
     told = await desk.ask("/-/receipts/rcpt_1")
     assert (told.status, told.reason) == (503, "ledger_unavailable")
-    assert not desk.own._reads
+    assert not desk.own._of_receipts.running
+
+
+async def begun(desk: Desk, id_: str, account: Account = ALPHA) -> Job:
+    """A single refresh under way."""
+    job = Job(id_, Kind.single, "product", account.id, desk.clock.wall(), State.running, url="/a", host="gw.example")
+    await desk.register.begin(job, Sending("GET", "/a"), desk.clock.wall())
+    return job
+
+
+async def test_refreshes_are_the_latest_first_and_ones_own(desk: Desk) -> None:
+    for id_ in ("a1", "a2", "a3"):
+        await begun(desk, id_)
+    await begun(desk, "b1", ACCOUNTS[OTHER_KEY])
+    page = (await desk.ask("/-/refreshes?most=2")).content
+    assert ([told["id"] for told in page["refreshes"]], page["next"]) == (["a3", "a2"], "a2")
+    page = (await desk.ask(f"/-/refreshes?most=2&after={page['next']}")).content
+    assert ([told["id"] for told in page["refreshes"]], page["next"]) == (["a1"], None)
+    assert len((await desk.ask("/-/refreshes", key=OTHER_KEY)).content["refreshes"]) == 1
+    assert (await desk.ask("/-/refreshes?after=b1")).reason == "no_refresh"
+
+
+async def test_a_refresh(desk: Desk) -> None:
+    await begun(desk, "a1")
+    told = await desk.ask("/-/refreshes/a1")
+    assert (told.status, told.fields["Cache-Control"]) == (200, "no-store")
+    assert (told.content["state"], told.content["url"], told.content["began"]) == (
+        "running",
+        "/a",
+        "2026-01-15T12:00:00Z",
+    )
+    assert (await desk.ask("/-/refreshes/a1", "HEAD")).content == told.content
+    assert (await desk.ask("/-/refreshes/a1", key=TEST_KEY)).content == told.content
+
+
+async def test_a_background_refresh_is_told_with_its_progress(desk: Desk) -> None:
+    order = Order("stores", ALPHA.id, ("1", "2"), whole=True, since=None, scopes=("",), first=Stage.select)
+    accepted = await desk.register.accept(order, desk.clock.wall())
+    told = (await desk.ask(f"/-/refreshes/{accepted.job}")).content
+    assert (told["kind"], told["background"], told["subject"]) == ("background", "stores", None)
+    assert (told["subjects"], told["progress"]["done"]) == ({"total": 2, "done": 0, "failed": 0}, 0)
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_anothers_refresh_is_like_none(desk: Desk, method: str) -> None:
+    await begun(desk, "b1", ACCOUNTS[OTHER_KEY])
+    told = await desk.ask("/-/refreshes/b1", method)
+    assert (told.status, told.reason) == (404, "no_refresh")
+    found = await desk.register.find("b1")
+    assert found is not None
+    assert found.state is State.running
+
+
+async def test_a_refresh_is_cancelled_once(desk: Desk) -> None:
+    await begun(desk, "a1")
+    told = await desk.ask("/-/refreshes/a1", "DELETE")
+    assert (told.status, told.content["state"], told.content["ended"]) == (200, "cancelled", "2026-01-15T12:00:00Z")
+    again = await desk.ask("/-/refreshes/a1", "DELETE")
+    assert (again.status, again.reason) == (409, "refresh_ended")
+    assert again.content["detail"] == "The refresh has ended: it is cancelled."
+
+
+async def test_looking_at_refreshes_takes_nothing(desk: Desk) -> None:
+    first = await desk.ask("/-/balance")
+    await begun(desk, "a1")
+    for method, target in (("GET", "/-/refreshes"), ("GET", "/-/refreshes/a1"), ("DELETE", "/-/refreshes/a1")):
+        await desk.ask(target, method)
+    assert (await desk.ask("/-/balance")).content == first.content
+
+
+async def test_a_register_out_of_reach_is_503(desk: Desk) -> None:
+    await begun(desk, "a1")
+    with out_of_reach(desk.register):
+        for method, target in (("GET", "/-/refreshes"), ("GET", "/-/refreshes/a1"), ("DELETE", "/-/refreshes/a1")):
+            told = await desk.ask(target, method)
+            assert (told.status, told.reason, told.fields["Retry-After"]) == (503, "jobs_unavailable", "1")
+    assert not desk.own._of_refreshes.running
+
+
+async def test_only_so_many_refreshes_are_looked_up_at_once(desk: Desk) -> None:
+    desk.own._of_refreshes.running[ALPHA.id] = 4
+    assert (await desk.ask("/-/refreshes")).reason == "throttled"
+    assert (await desk.ask("/-/refreshes", key=OTHER_KEY)).status == 200
+    assert (await desk.ask("/-/receipts")).status == 200
+    desk.own._of_refreshes.running.update({f"account-{number}": 4 for number in range(9)})
+    assert (await desk.ask("/-/refreshes", key=OTHER_KEY)).reason == "jobs_unavailable"

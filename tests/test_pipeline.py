@@ -9,7 +9,7 @@ from admission.snapshots import REFRESH, public_route, seed_route
 from aiocache import SimpleMemoryCache
 from support.in_process import GRANT, Way, way
 
-from gateway.admission.prepare import group
+from gateway.admission.prepared import group
 from gateway.admission.snapshot import CachePolicy, RefreshPolicy, Route
 from gateway.errors import Problem, Reason
 from gateway.rfc9111.stored import Policy

@@ -1,12 +1,14 @@
 """Judging an upstream's head and reading its content within bounds."""
 
+import asyncio
+
 import pytest
 from multidict import CIMultiDict
 from support.in_process import InProcessUpstream
 
 from gateway.errors import Problem, Reason
 from gateway.messages import Outgoing, Response, Stream
-from gateway.reading import Buffers, failure, is_proven, judge, read
+from gateway.reading import Buffers, asked, failure, is_proven, judge, read
 
 
 async def stream(*content: bytes | BaseException, **rest: object) -> tuple[Stream, InProcessUpstream]:
@@ -42,6 +44,27 @@ async def test_judging(status: int, ours: bool, metered: bool, reason: Reason | 
 async def test_an_upstreams_retry_after_is_the_problems(value: str, seconds: float | None) -> None:
     head, _ = await stream(status=503, fields={"Retry-After": value})
     assert failure(head).retry_after == seconds
+
+
+async def test_a_background_call_waits_for_its_turn_without_a_deadline_and_has_one_then() -> None:
+    """With an end that is over already: one that ran meanwhile would end it."""
+    upstream, turn = InProcessUpstream(), asyncio.Event()
+    upstream.then(b"1", before=(turn,))
+    outgoing = Outgoing("GET", "/", CIMultiDict(), background=True)
+    async with asyncio.timeout(0) as deadline:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, turn.set)
+        head = await asked(upstream, outgoing, 60.0, deadline)
+        assert deadline.when() is not None
+    assert [chunk async for chunk in head.chunks] == [b"1"]
+
+
+async def test_any_other_call_has_its_deadline_from_the_start() -> None:
+    upstream = InProcessUpstream()
+    upstream.then(before=(asyncio.Event(),))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0) as deadline:
+            await asked(upstream, Outgoing("GET", "/", CIMultiDict()), 60.0, deadline)
 
 
 @pytest.mark.parametrize(

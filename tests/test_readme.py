@@ -131,7 +131,7 @@ def test_the_simplest_config_is_six_lines() -> None:
 
 def test_the_demo_prints_what_is_shown() -> None:
     console = Console(file=io.StringIO(), soft_wrap=True, highlight=False)
-    guide.show(console, guide.Ports(port=8080, admin_port=9180, upstream_port=8081))
+    guide.show(console, guide.Ports(port=8080, admin_port=9180, upstream_port=8081, orders_port=8082))
     assert isinstance(console.file, io.StringIO)
     assert fenced("text")[0] in console.file.getvalue()
 

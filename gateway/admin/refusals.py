@@ -22,6 +22,8 @@ class Refusal(Enum):
     body_too_large = (413, "bad_request", "The request body is too large")
     not_json = (415, "bad_request", "The request body must be application/json")
     internal_error = (500, "internal_error", "Something went wrong in the gateway")
+    upstream_failed = (502, "upstream_unavailable", "The upstream did not tell what is needed")
+    jobs_unavailable = (503, "service_unavailable", "The register of refreshes is not available for now")
     keys_unavailable = (503, "service_unavailable", "The key database is not available for now")
     ledger_unavailable = (503, "service_unavailable", "The ledger is not available for now")
 

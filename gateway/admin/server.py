@@ -14,7 +14,7 @@ from gateway.admin.guard import Guard, refuse_form
 from gateway.admin.openapi import document
 from gateway.admin.refusals import Denied, Refusal
 from gateway.config.salvage import did_you_mean
-from gateway.errors import BadStart, Problem
+from gateway.errors import BadStart, Problem, Reason
 from gateway.health import Health
 from gateway.keys.orders import Fault, Refused, Unavailable
 from gateway.metrics import Metrics
@@ -121,7 +121,9 @@ async def _carried_out(request: web.Request, handler: Handler) -> web.StreamResp
     except Refused as refused:
         raise Denied(_FAULTS[refused.fault], str(refused)) from None
     except Problem as unwritten:
-        raise Denied(Refusal.ledger_unavailable, unwritten.detail or "", _SOON) from None
+        of_jobs = unwritten.reason is Reason.jobs_unavailable
+        refusal = Refusal.jobs_unavailable if of_jobs else Refusal.ledger_unavailable
+        raise Denied(refusal, unwritten.detail or "", _SOON) from None
     except Unavailable as error:
         raise Denied(Refusal.keys_unavailable, f"It says: {error}.", _SOON) from None
     except web.HTTPRequestEntityTooLarge:

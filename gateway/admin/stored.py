@@ -12,12 +12,12 @@ from gateway.admin.content import answer, read_order, whole
 from gateway.admin.endpoints import AFTER, MOST, Endpoint, Parameter
 from gateway.admin.refusals import Denied, Refusal
 from gateway.admin.survey import StoredPage, documents
+from gateway.admission.masking import masked
 from gateway.admission.prepare import Preparer
 from gateway.admission.snapshot import Snapshot
 from gateway.config.salvage import did_you_mean
 from gateway.config.section import Section
 from gateway.errors import Problem
-from gateway.explaining.fields import masked
 from gateway.ports import Clock
 from gateway.rfc9111.stored import StoredResponse
 from gateway.stores.selection import Everything, Selection, of_prefix, of_route, of_tag, of_url

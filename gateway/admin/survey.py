@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Literal
 
+from gateway.admission.masking import HIDDEN, masked
 from gateway.admission.places import Keyed, Routing
 from gateway.admission.snapshot import Snapshot
 from gateway.config.section import Section
-from gateway.explaining.fields import HIDDEN, masked, secret_fields
+from gateway.explaining.fields import secret_fields
 from gateway.ports import Clock
 from gateway.rfc9111.freshness import lifetime
 from gateway.rfc9111.reuse import measured

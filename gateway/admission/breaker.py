@@ -50,6 +50,16 @@ class Breaker:
         # When the next probe may be sent.
         self._until = 0.0
 
+    def admits(self, now: float) -> bool:
+        """Whether a request may be sent, which where the server is left alone would be the probe."""
+        match self.state:
+            case State.closed | State.failing:
+                return True
+            case State.half_open | State.open:
+                return now >= self._until
+            case _:
+                assert_never(self.state)
+
     def admit(self, now: float, *, uploads: bool = False) -> int | None:
         """The turn in which a request may be sent, None for not now. Where the server is left alone it is the probe.
 

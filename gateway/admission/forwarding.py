@@ -8,7 +8,7 @@ from multidict import CIMultiDict
 from gateway.admission.keys import credential_fields, withheld_fields
 from gateway.admission.options import max_forwards
 from gateway.admission.peers import WHENCE, is_claim, whence
-from gateway.admission.prepare import Prepared
+from gateway.admission.prepared import Prepared
 from gateway.admission.provision import Intent
 from gateway.admission.snapshot import Snapshot
 from gateway.errors import Problem, Reason
@@ -22,6 +22,8 @@ RANGE = frozenset({"range", "if-range"})
 # What the gateway acts on instead of the upstream, or tells the upstream itself.
 _HEEDED = _NEVER | CONDITIONAL | RANGE | {"cache-control", "content-length", "pragma", "via", "x-request-id"}
 _REPLACED = WHENCE | {"accept-encoding", "host", "via", "x-request-id"}
+# Of one account's requests: to an upstream that hears the gateway alone, two accounts' would be the same.
+_ACTED_ON = frozenset({"idempotency-key", "x-max-tokens"})
 _CONTENT = frozenset({"content-type", "content-encoding", "content-language", "content-location"})
 
 
@@ -35,6 +37,7 @@ class LeftOut(Enum):
     content = "it describes content that is not sent on"
     replaced = "it is the gateway's to write"
     heeded = "the gateway heeds it itself"
+    unwritten = "it may be secret, and what is sent later is written down"
 
 
 def forwarded(prepared: Prepared, snapshot: Snapshot) -> CIMultiDict[str]:
@@ -49,11 +52,21 @@ def forwarded(prepared: Prepared, snapshot: Snapshot) -> CIMultiDict[str]:
     fields = _chosen(prepared, snapshot)
     if not _caches_by_ttl(prepared):
         _add_hop(fields, prepared.request, snapshot.trusted_proxies)
-    if route.tokens_in_body:
+    if route.asks_identity:
         fields["Accept-Encoding"] = "identity"
     if route.send_credentials:
         put(fields, snapshot.upstreams[route.upstream].headers)
     return fields
+
+
+def lasting(prepared: Prepared, snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+    """What may be written down of a request's fields, to be sent on later: nothing secret, nothing of this exchange.
+
+    The upstream's own `headers` are put in their place then. Raises as `forwarded` does.
+    """
+    kept = _chosen(prepared, snapshot)
+    left_out = _HEEDED | _ACTED_ON | _given(prepared, snapshot) | credential_fields(snapshot) | {"cookie"}
+    return tuple([(name, value) for name, value in kept.items() if name.lower() not in left_out])
 
 
 def dropped(prepared: Prepared, snapshot: Snapshot) -> tuple[str, ...]:
@@ -65,6 +78,8 @@ def dropped(prepared: Prepared, snapshot: Snapshot) -> tuple[str, ...]:
     if only is None:
         return ()
     heeded = _HEEDED | credential_fields(snapshot) | ({"origin"} if prepared.route.cors is not None else set())
+    if prepared.intent is Intent.force_refresh:
+        heeded |= {"prefer"}
     names = {name.lower() for name in prepared.request.fields} - only - heeded
     request, trusted = prepared.request, snapshot.trusted_proxies
     return tuple(sorted(name for name in names if not is_claim(name, request, trusted)))
@@ -81,6 +96,8 @@ def left_out(name: str, prepared: Prepared, snapshot: Snapshot) -> LeftOut:
         return LeftOut.credential
     if name in dropped(prepared, snapshot):
         return LeftOut.unkeyed
+    if meant == "cookie" and prepared.intent is Intent.background_refresh:
+        return LeftOut.unwritten
     if meant in _CONTENT or meant == "content-length":
         return LeftOut.content
     ours = meant in _REPLACED or is_claim(name, request, snapshot.trusted_proxies)
@@ -124,10 +141,13 @@ def _left_out(prepared: Prepared, snapshot: Snapshot) -> frozenset[str]:
         left_out |= {"content-length"}
     if prepared.intent is Intent.force_refresh or _caches_by_ttl(prepared):
         left_out |= CONDITIONAL | RANGE
+    if prepared.intent is Intent.force_refresh:
+        # The gateway applies it itself (RFC 7240 §4.1).
+        left_out |= {"prefer"}
     if prepared.intent is Intent.force_refresh and request.method == "POST":
         # The content of a refresh is ignored, so nothing may describe it.
         left_out |= _CONTENT
-    return left_out | RANGE if route.tokens_in_body else left_out
+    return left_out | RANGE if route.asks_identity else left_out
 
 
 def _only(prepared: Prepared, snapshot: Snapshot) -> frozenset[str] | None:

@@ -7,7 +7,7 @@ from typing import Protocol
 from multidict import CIMultiDict
 
 from gateway.admission.peers import is_trusted
-from gateway.admission.prepare import Prepared
+from gateway.admission.prepared import Prepared
 from gateway.messages import Request
 
 # Bytes, as `_size` reckons them: some 60,000 heads as libraries send them.

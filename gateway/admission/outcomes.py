@@ -30,6 +30,7 @@ class Outcome(Enum):
     collapsed = (Pays.plain, "From a fetch that another request had begun.")
     passed = (Pays.plain, "Passed to the upstream and back; a stream is charged as its head leaves.")
     refreshed = (Pays.total, "Fresh upstream data, as it was forced; followers of a collapsed refresh included.")
+    accepted = (Pays.plain, "A background refresh that was accepted, or joined; its subjects count as options.")
     undelivered = (Pays.plain, "A force refresh that brought no news: the upstream refused the request (4xx).")
     uncharged = (Pays.nothing, "An answer whose status the route's `charge_on` leaves out.")
     unproven = (Pays.nothing, "Content whose end nothing but the connection's close tells: it may have been cut.")

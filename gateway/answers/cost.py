@@ -2,16 +2,16 @@
 
 import json
 import re
-import zlib
 from enum import Enum
 
 import orjson
+
+from gateway.answers.coding import TooLarge, unpacked
 
 MOST = 10**15
 """The most tokens that one call is believed to cost."""
 
 _MOST_UNPACKED = 8 << 20
-_GZIP = zlib.MAX_WBITS | 16
 # Such a name is written in one way only where no character of it is escaped, which can be seen.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _ESCAPED = re.compile(rb"\\u00[2-7]")
@@ -35,9 +35,12 @@ def told(content: bytes, coding: str, path: tuple[str, ...]) -> int | Untold:
     `coding` is the value of Content-Encoding. What a second parser could read as another number is none. Takes some
     5 ms per MiB, 25 where a name on the path may be there twice.
     """
-    text = _unpacked(content, coding.strip().lower())
-    if isinstance(text, Untold):
-        return text
+    try:
+        text = unpacked(content, coding, _MOST_UNPACKED)
+    except TooLarge:
+        return Untold.too_large
+    except ValueError:
+        return Untold.coded
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -50,21 +53,6 @@ def told(content: bytes, coding: str, path: tuple[str, ...]) -> int | Untold:
     if not _is_only(text, path):
         return Untold.repeated
     return found
-
-
-def _unpacked(content: bytes, coding: str) -> bytes | Untold:
-    if coding in ("", "identity"):
-        return content
-    if coding not in ("gzip", "x-gzip"):
-        return Untold.coded
-    unpacking = zlib.decompressobj(_GZIP)
-    try:
-        text = unpacking.decompress(content, _MOST_UNPACKED)
-    except zlib.error:
-        return Untold.coded
-    if unpacking.unconsumed_tail:
-        return Untold.too_large
-    return text if unpacking.eof and not unpacking.unused_data else Untold.coded
 
 
 def _at(document: object, path: tuple[str, ...]) -> int | Untold:

@@ -11,6 +11,7 @@ from gateway.cli.check import check
 from gateway.cli.command import DEFAULT, ConfigFile, end_with
 from gateway.cli.explain import explain
 from gateway.cli.purge import purge
+from gateway.cli.refresh import refresh
 from gateway.cli.usage import usage
 from gateway.config.load import Loaded, loaded, single
 from gateway.config.schema import schema_json
@@ -27,6 +28,7 @@ app.add_typer(keys.app, name="keys")
 app.command()(check)
 app.command()(explain)
 app.command()(purge)
+app.command()(refresh)
 app.command()(usage)
 app.add_typer(ledger.app, name="ledger")
 
@@ -52,11 +54,17 @@ def serve(
 
 
 @app.command()
-def demo(config: ConfigFile = DEFAULT, port: Port = 8080, admin_port: Port = 9180, upstream_port: Port = 8081) -> None:
-    """Run the gateway before a demo of the retailer API, and print what to try."""
+def demo(
+    config: ConfigFile = DEFAULT,
+    port: Port = 8080,
+    admin_port: Port = 9180,
+    upstream_port: Port = 8081,
+    orders_port: Port = 8082,
+) -> None:
+    """Run the gateway before demos of a retailer's API and of an order API, and print what to try."""
     from gateway.demo import run as demonstration
 
-    end_with(lambda: demonstration.main(config, port, admin_port, upstream_port))
+    end_with(lambda: demonstration.main(config, port, admin_port, upstream_port, orders_port))
 
 
 @app.command()

@@ -25,3 +25,11 @@ def end_with(run: Callable[[], int]) -> None:
     except BadStart as bad:
         typer.echo(f"gateway: {bad}", err=True)
     sys.exit(2)
+
+
+def field_of(line: str) -> tuple[str, str]:
+    """The name and value of a field as it is typed, `Name: value`. Raises ValueError."""
+    name, colon, value = line.partition(":")
+    if not colon:
+        raise ValueError("a field is `Name: value`, on one line")
+    return name, value.strip(" \t")

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from gateway.admission.prepare import Preparer
 from gateway.admission.snapshot import Account
-from gateway.cli.command import DEFAULT, ConfigFile, end_with
+from gateway.cli.command import DEFAULT, ConfigFile, end_with, field_of
 from gateway.cli.explanation import as_text
 from gateway.cli.remote import Call, Unreachable, ask
 from gateway.config.compile import accounts_by_id, snapshot
@@ -63,17 +63,10 @@ def _question(method: str, url: str, lines: Sequence[str], key: str | None) -> Q
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="METHOD") from None
     try:
-        fields = fields_of(tuple([_field(line) for line in lines]))
+        fields = fields_of(tuple([field_of(line) for line in lines]))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="-H") from None
     return Question.model_construct(method=word, url=url, headers=fields, account=key)
-
-
-def _field(line: str) -> tuple[str, str]:
-    name, colon, value = line.partition(":")
-    if not colon:
-        raise ValueError("a field is `Name: value`, on one line")
-    return name, value.strip(" \t")
 
 
 def _refuse_secret(config: Config, key: str | None) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from gateway.explaining.explanation import (
+    Beginning,
     Caching,
     Directives,
     Explanation,
@@ -19,8 +20,15 @@ _WIDTH = 15
 _INTENTS = {
     "lookup": "lookup: a stored response will do",
     "force_refresh": "force refresh: fresh from the upstream, whatever is stored",
+    "background_refresh": "background refresh: becomes a job, and is answered at once",
+    "status": "status: how a background refresh stands, free",
     "pass": "pass: straight to the upstream, past the cache",
     "own": "own: the gateway answers by itself, free",
+}
+_TRIGGERS = {
+    "client": "first the upstream gets this request itself, once for all its subjects",
+    "configured": "first the upstream gets a request of the config's for each subject",
+    "none": "the upstream is told nothing first",
 }
 _MISSING = {
     "fetch": "it is fetched",
@@ -67,6 +75,7 @@ def _lines(told: Explanation) -> Iterator[tuple[str, str]]:
     if told.intent is not None:
         yield "intent", _INTENTS[told.intent]
     yield from _several("answer", [f"{name}: {value}" for name, value in told.own or ()])
+    yield from _begun(told.begins) if told.begins is not None else ()
     yield from _cached(told.caching) if told.caching is not None else ()
     yield from _several("stored", [_variant(variant) for variant in told.stored or ()])
     yield from [("stored", "nothing under this cache key")] if told.stored == () else ()
@@ -81,6 +90,13 @@ def _lines(told: Explanation) -> Iterator[tuple[str, str]]:
 def _refused(refusal: Refusal) -> Iterator[tuple[str, str]]:
     yield "refused", f"{refusal.status} {refusal.reason}: {refusal.detail or refusal.title}"
     yield from _several("", [f"{name}: {value}" for name, value in refusal.fields])
+
+
+def _begun(begins: Beginning) -> Iterator[tuple[str, str]]:
+    more = f"each subject costs {begins.per_subject} more than the base"
+    then = f"then what is stored with the tags {', '.join(begins.tags)} is fetched again"
+    needs = f"{begins.name}, for which an API key needs the scope {begins.scope}"
+    yield from _several("begins", [needs, _TRIGGERS[begins.trigger], then, more])
 
 
 def _cached(caching: Caching) -> Iterator[tuple[str, str]]:

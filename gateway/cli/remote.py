@@ -42,10 +42,14 @@ class Unreachable(BadStart):
         self.reason = reason
 
 
+class BrokenOff(BadStart):
+    """The admin API gave no answer that is one, and may have done what it was asked."""
+
+
 def ask(config: Config, call: Call, patience: float = _PATIENCE) -> dict[str, Any]:
     """The JSON object that the config's admin API answers; `patience` is in seconds, for each step.
 
-    Raises Unreachable where nobody is there, BadStart for a refusal and for what breaks off.
+    Raises Unreachable where nobody is there, BrokenOff where no answer comes, BadStart for a refusal.
     """
     address = config.admin.listen
     connection = HTTPConnection(_reached(address.host), address.port, timeout=patience)
@@ -58,7 +62,7 @@ def ask(config: Config, call: Call, patience: float = _PATIENCE) -> dict[str, An
             return _exchanged(connection, call, config.admin.token)
         except (OSError, HTTPException, ValueError) as error:
             message = f"the gateway's admin API on {address} broke off, and may have done it: look before you repeat it"
-            raise BadStart(message) from error
+            raise BrokenOff(message) from error
 
 
 def _reached(host: str) -> str:

@@ -4,16 +4,20 @@ from collections.abc import Iterable
 from dataclasses import fields
 from math import inf
 
+from gateway.admission.asking import Asked
 from gateway.admission.forwarding import forwarded
+from gateway.admission.masking import HIDDEN, masked
 from gateway.admission.options import own_fields
-from gateway.admission.prepare import Prepared, Preparer
+from gateway.admission.prepare import Preparer
+from gateway.admission.prepared import Prepared
 from gateway.admission.provision import Intent
 from gateway.admission.routes import mismatch
 from gateway.admission.snapshot import Account, Route, Snapshot
 from gateway.answers.problem import problem_fields
 from gateway.errors import Problem, Reason
+from gateway.explaining.background import beginning, priced, trigger, wanted
 from gateway.explaining.explanation import Caching, Caller, Directives, Explanation, PassedOver, Quoted, Refusal
-from gateway.explaining.fields import HIDDEN, masked, onward, secret_fields
+from gateway.explaining.fields import onward, secret_fields
 from gateway.lookup import Live, Lookup
 from gateway.messages import Outgoing, Request
 from gateway.onward import for_head, for_lookup, for_pass
@@ -92,13 +96,35 @@ def _passed_over(routes: Iterable[Route], host: str, path: str) -> tuple[PassedO
 
 def _known(preparer: Preparer, request: Request, prepared: Prepared) -> dict[str, object]:
     """With what becomes of it while nothing is stored."""
-    known, snapshot = described(request, prepared), preparer.snapshot
-    if prepared.intent is Intent.own:
+    snapshot = preparer.snapshot
+    match prepared.intent:
+        case Intent.own:
+            return described(request, prepared)
+        case Intent.background_refresh | Intent.status:
+            # No date is in the future of a config.
+            return begun(request, prepared, snapshot, wanted(prepared, inf))
+        case _:
+            return described(request, prepared) | _answered(preparer, request, prepared)
+
+
+def begun(request: Request, prepared: Prepared, snapshot: Snapshot, asked: Asked | None) -> dict[str, object]:
+    """The same of a background refresh, or of how one stands: what is `asked` for by the head alone.
+
+    Raises `Problem` for one beyond what it may cost, and for what cannot be sent on.
+    """
+    known = described(request, priced(prepared, asked))
+    if prepared.intent is Intent.status:
         return known
+    return known | {"begins": beginning(prepared), "onward": trigger(prepared, snapshot, asked)}
+
+
+def _answered(preparer: Preparer, request: Request, prepared: Prepared) -> dict[str, object]:
+    """How it stands to the cache, and what goes on."""
+    snapshot = preparer.snapshot
     lookup = _lookup(preparer, prepared)
     decision = lookup.decide((), 0.0) if lookup is not None else None
     outgoing = _outgoing(prepared, snapshot, lookup, demanded=isinstance(decision, Fetch) and decision.demanded)
-    return known | {
+    return {
         "caching": None if lookup is None else caching(lookup, snapshot, decision),
         "onward": onward(request, prepared, snapshot, outgoing),
     }

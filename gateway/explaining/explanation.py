@@ -35,6 +35,22 @@ class Caller:
 
 
 @dataclass(slots=True, frozen=True)
+class Beginning:
+    """The background refresh that is asked for, by the `name` of its entry; `scope` is what its key needs for that.
+
+    Each subject costs `per_subject` tokens more than the base. `trigger` is what the upstream gets first: `client` for
+    the request itself, once for all its subjects, `configured` for one of the config's for each, or `none`. `tags` are
+    those of the stored responses that are fetched again then.
+    """
+
+    name: str
+    scope: str
+    per_subject: int
+    trigger: str
+    tags: tuple[str, ...]
+
+
+@dataclass(slots=True, frozen=True)
 class Caching:
     """How the request stands to the cache. `key` holds the cache key's lines, `outdates` tags or a path.
 
@@ -85,11 +101,12 @@ class Ground:
 class Verdict:
     """What would become of the request now, and why: what decides first, then what that stands on.
 
-    `decision`: `reuse`, `reuse while revalidating`, `validate`, `fetch`, `pass`, `replay`, or `refuse`. `cache_status`
-    is the gateway's member of the answer's Cache-Status as far as it is known before any fetch. `tokens` is the charge
-    if the upstream delivers where it is asked, None where nothing is metered. `collapsed`: it joins a fetch that is
-    under way. `spare` says what lets a stored response answer in its place if the upstream fails, None where none does.
-    Whether what a fetch brings is stored cannot be known before.
+    `decision`: `reuse`, `reuse while revalidating`, `validate`, `fetch`, `pass`, `replay`, `refuse`, `accept` for a
+    background refresh, or `tell` for how one stands. `cache_status` is the gateway's member of the answer's
+    Cache-Status as far as it is known before any fetch. `tokens` is the charge if the upstream delivers where it is
+    asked, None where nothing is metered, or how much depends on what is not known. `collapsed`: it joins a fetch that
+    is under way. `spare` says what lets a stored response answer in its place if the upstream fails, None where none
+    does. Whether what a fetch brings is stored cannot be known before.
     """
 
     decision: str
@@ -194,9 +211,12 @@ class Explanation(Section):
     caller: Caller | None = None
     """Whose request it is."""
     intent: str | None = None
-    """`lookup`, `force_refresh`, `pass`, or `own`: the gateway answers by itself."""
+    """`lookup`, `force_refresh`, `background_refresh`, `status`, how one of those stands, `pass`, or `own`: the gateway
+    answers by itself."""
     own: tuple[tuple[str, str], ...] | None = None
     """The fields of the 204 that the gateway answers with by itself."""
+    begins: Beginning | None = None
+    """The background refresh that it asks for."""
     caching: Caching | None = None
     """How it stands to the cache."""
     stored: tuple[Variant, ...] | None = None

@@ -1,19 +1,16 @@
 """The fields that would go on and those that would stay behind, with nothing shown that may be secret."""
 
 from collections.abc import Iterable, Iterator
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from gateway.admission.forwarding import left_out
-from gateway.admission.keys import credential_fields, credential_parameters
-from gateway.admission.prepare import Prepared
+from gateway.admission.keys import credential_fields
+from gateway.admission.masking import HIDDEN, masked
+from gateway.admission.prepared import Prepared
 from gateway.admission.provision import Intent
 from gateway.admission.snapshot import Snapshot
-from gateway.admission.target import component
 from gateway.explaining.explanation import Onward, Sent
 from gateway.messages import Fields, Outgoing, Request
-
-HIDDEN = "..."
-"""Stands for a secret, or what may be one."""
 
 
 def onward(request: Request, prepared: Prepared, snapshot: Snapshot, outgoing: Outgoing) -> Onward:
@@ -64,17 +61,3 @@ def _is_clients(name: str, value: str, given: Fields) -> bool:
 def secret_fields(snapshot: Snapshot) -> frozenset[str]:
     """Lower-case names of the fields whose values are not shown."""
     return credential_fields(snapshot) | {"cookie"}
-
-
-def masked(target: str, snapshot: Snapshot, prepared: Prepared | None = None) -> str:
-    """A target without the values of parameters that may be secret: API keys, and what a forced fetch adds."""
-    path, mark, query = target.partition("?")
-    refresh = prepared.route.refresh if prepared is not None else None
-    added = [component(name) for name, _ in refresh.upstream_query] if refresh is not None else []
-    hidden = credential_parameters(snapshot).union(added)
-    return path + mark + "&".join([_hidden(pair, hidden) for pair in query.split("&")])
-
-
-def _hidden(pair: str, names: frozenset[str]) -> str:
-    name, equals, _ = pair.partition("=")
-    return f"{name}={HIDDEN}" if equals and component(unquote(name)) in names else pair

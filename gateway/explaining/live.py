@@ -8,14 +8,16 @@ from typing import assert_never
 from gateway.admission.breaker import State
 from gateway.admission.entitlement import refuse_beyond, refuse_expired
 from gateway.admission.outcomes import due_for
-from gateway.admission.prepare import Prepared, Preparer
+from gateway.admission.prepare import Preparer
+from gateway.admission.prepared import Prepared
 from gateway.admission.provision import Intent
 from gateway.admission.snapshot import Account
 from gateway.answers.cache_status import cache_status
 from gateway.cache import Cache
 from gateway.collapse import Collapse
 from gateway.errors import Problem, Reason
-from gateway.explaining.explain import caching, described, refused, routed
+from gateway.explaining.background import priced, wanted
+from gateway.explaining.explain import begun, caching, described, refused, routed
 from gateway.explaining.explanation import Explanation, Onward, Verdict
 from gateway.explaining.fields import onward
 from gateway.explaining.foresight import Foresight
@@ -97,7 +99,9 @@ class _Telling:
         request_id = self.request.fields.get("X-Request-Id", "")
         op = Operation(prepared.request, request_id, clock.steady(), prepared)
         cache = prepared.route.cache
-        if cache is None or prepared.intent is Intent.pass_:
+        if prepared.intent in (Intent.background_refresh, Intent.status):
+            await self._begin(op)
+        elif cache is None or prepared.intent is Intent.pass_:
             self._pass(op)
         elif not await self._replay(op):
             op.started = clock.steady()
@@ -111,11 +115,27 @@ class _Telling:
             self.known["limits"] = limits(account, meter.balance(account))
             await self.operating.committed()
 
-    async def _replay(self, op: Operation) -> bool:
+    async def _begin(self, op: Operation) -> None:
+        """Not told is what the upstream would be asked for: whether there is such a subject."""
+        asked = wanted(self.prepared, self.operating.clock.wall())
+        if asked is not None and await self._replay(op, repr(asked)):
+            return
+        op.prepared = self.prepared = priced(self.prepared, asked)
+        self.known |= begun(self.request, self.prepared, self.live.snapshot, asked)
+        if isinstance(sent := self.known.get("onward"), Onward):
+            self.known["onward"] = self._with_state(sent)
+        tells = self.prepared.intent is Intent.status
+        due = None if op.quote is None else op.quote.total
+        counted = tells or (asked is not None and asked.subject is not None)
+        word, why = ("tell", Why.told) if tells else ("accept", Why.accepted)
+        self.known["verdict"] = _verdict(op, word, (why,), due if counted else None)
+        self._admit(due or 0, forced=False)
+
+    async def _replay(self, op: Operation, content: str = "") -> bool:
         """Whether its Idempotency-Key was answered before; what is refused here counts against the throttle too."""
         idempotency = self.operating.idempotency
         try:
-            claim = idempotency.claim(self.prepared)
+            claim = idempotency.claim(self.prepared, content)
             if claim is None:
                 return False
             claim.end()
@@ -208,7 +228,9 @@ class _Telling:
             raise refusal
 
     def _onward(self, outgoing: Outgoing) -> Onward:
-        told = onward(self.request, self.prepared, self.live.snapshot, outgoing)
+        return self._with_state(onward(self.request, self.prepared, self.live.snapshot, outgoing))
+
+    def _with_state(self, told: Onward) -> Onward:
         state = self.operating.state(told.upstream)
         return told if state is None else replace(told, state=state.state.value)
 

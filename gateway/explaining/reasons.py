@@ -54,6 +54,8 @@ class Why(Enum):
     must_revalidate = ("RFC 9111 §5.2.2.2", "the stored response is stale, and says must-revalidate or the like")
     lifeless = ("RFC 9111 §4.2.1", "nothing gives the stored response a freshness lifetime")
     expired = ("RFC 9111 §4.2", "the stored response is stale: its freshness lifetime is over")
+    accepted = ("background_refreshes", "it becomes a job, or joins one that is under way, and is answered at once")
+    told = ("background_refreshes.*.status", "it is answered by what is recorded of the account's refreshes")
     only_if_cached = ("RFC 9111 §5.2.1.7", "the request says only-if-cached, and nothing stored will do")
     test_key = ("gateway keys create --test", "a test key gets stored responses only, and none will do")
 

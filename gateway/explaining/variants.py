@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from gateway.admission.masking import HIDDEN
 from gateway.admission.snapshot import Snapshot
 from gateway.explaining.explanation import Variant
-from gateway.explaining.fields import HIDDEN, secret_fields
+from gateway.explaining.fields import secret_fields
 from gateway.lookup import Lookup
 from gateway.messages import Fields
 from gateway.rfc9111.freshness import lifetime

@@ -13,7 +13,8 @@ from stores.samples import sample
 from support.clock import FakeClock
 
 from gateway.admin.stored import StoredApi
-from gateway.admission.prepare import Preparer, group
+from gateway.admission.prepare import Preparer
+from gateway.admission.prepared import group
 from gateway.admission.snapshot import CachePolicy, KeySource, Route, Share
 from gateway.rfc9111.stored import Policy, StoredResponse, Terms
 from gateway.stores.selection import Everything, Selection

@@ -16,6 +16,7 @@ from aiohttp import web
 from explaining.foreseeing import Foreseer, open_for
 from support.config import KEY, UPSTREAM_SECRET, config, plan, product_route, route
 from support.in_process import ALPHA, Way, way
+from support.stores import behind
 from typer.testing import CliRunner, Result
 
 from gateway.admin.content import answer
@@ -111,6 +112,25 @@ def test_the_whole_as_text(path: Path) -> None:
             "Host: it is the gateway's to write",
         ],
     }
+
+
+def test_a_background_refresh_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    whole = behind("http://up.example") | {"listen": "127.0.0.1:1", "admin": {"listen": "127.0.0.1:2"}}
+    path.write_text(yaml.safe_dump(whole))
+    told = text(path, "POST", "/stores/refreshstore?storeId=7", "--key", "alpha", "--offline")
+    assert told["intent"] == ["background refresh: becomes a job, and is answered at once"]
+    assert told["begins"] == [
+        "stores, for which an API key needs the scope background",
+        "first the upstream gets this request itself, once for all its subjects",
+        "then what is stored with the tags store:{subject} is fetched again",
+        "each subject costs 2 more than the base",
+    ]
+    assert told["quote"] == ["3 base", "2 subjects", "5 in all"]
+    assert told["upstream"] == ["origin: POST http://up.example/stores/refreshstore?storeId=7"]
+    told = text(path, "GET", "/stores/getrefreshstatus?storeId=7", "--key", "alpha", "--offline")
+    assert told["intent"] == ["status: how a background refresh stands, free"]
+    assert "upstream" not in told
 
 
 def test_a_refusal_is_an_answer(path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from support.answers import status_of
 from support.config import KEY, config, key_field, route
 from support.gateway import RunningGateway, StartGateway
+from support.polling import eventually
 from support.scripts import answer, head, json_answer
 from support.upstream import ScriptedUpstream
 
@@ -141,7 +142,8 @@ def test_the_first_response_of_a_kind_that_is_not_stored_logs_the_setting(
     origin.script(f"/logged/{item}", answer("body", Cache_Control="no-store"))
     for _ in range(3):
         client.get(f"/logged/{item}")
-    (line,) = [line for line in cached.log.splitlines() if "not stored" in line and '"logged"' in line]
+    # A thread writes the log.
+    (line,) = eventually(lambda: [at for at in cached.log.splitlines() if "not stored" in at and '"logged"' in at])
     assert "no_store" in line
     assert "override_origin" in line
 

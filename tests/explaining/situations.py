@@ -5,12 +5,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from admission.snapshots import REFRESH, TTL, make_route, seed_route
+from background.yard import background, begins
 from support.in_process import ALPHA, Way
 
+from gateway.admission.background import StatusPolicy, Word
 from gateway.admission.snapshot import (
     Account,
     CachePolicy,
     ClientDirectives,
+    Price,
     Route,
 )
 from gateway.explaining.reasons import Why
@@ -94,6 +97,10 @@ PART = {"Range": "bytes=0-1"}
 ONCE = {"Idempotency-Key": "once"}
 TESTED = replace(ALPHA, test=True)
 FORCED = f"{ITEM}?force_refresh"
+STORE = "/stores/refreshstore?storeId=1"
+WORDS = dict.fromkeys(("none", "pending", "running", "done", "failed", "cancelled"), Word(0, "Never"))
+BEGINS = begins(background(per_subject=2, status=StatusPolicy("{status}", WORDS)))
+TELLS = replace(BEGINS, name="stores-status", methods=frozenset({"GET"}), price=Price(0), tells_status=True)
 
 SITUATIONS: dict[str, Situation] = {
     "fresh": Situation((Why.fresh,), stored(), decision="reuse"),
@@ -213,4 +220,37 @@ SITUATIONS: dict[str, Situation] = {
         (Why.test_key, Why.unstored), target=FORCED, account=TESTED, decision="refuse", refused="not_stored"
     ),
     "no upstream, and none needed": Situation((Why.fresh,), stored(), decision="reuse", shut=True),
+    "a background refresh": Situation((Why.accepted,), target=STORE, method="POST", route=BEGINS, decision="accept"),
+    "a background refresh that is under way": Situation(
+        (Why.accepted,), asked(STORE, "POST"), target=STORE, method="POST", route=BEGINS, decision="accept"
+    ),
+    "a background refresh, upstream or not": Situation(
+        (Why.accepted,), target=STORE, method="POST", route=BEGINS, decision="accept", shut=True
+    ),
+    "a background refresh of no subject": Situation(
+        (), target="/stores/refreshstore", method="POST", route=BEGINS, refused="bad_subject"
+    ),
+    "a background refresh of no number": Situation(
+        (), target="/stores/refreshstore?storeId=x", method="POST", route=BEGINS, refused="bad_subject"
+    ),
+    "a background refresh dearer than it allows": Situation(
+        (), target=STORE, method="POST", fields={"X-Max-Tokens": "2"}, route=BEGINS, refused="over_max_tokens"
+    ),
+    "a background refresh asked for again": Situation(
+        (Why.replayed,), asked(STORE, "POST", ONCE), ONCE, STORE, "POST", BEGINS, decision="replay"
+    ),
+    "a background refresh asked for again as another": Situation(
+        (),
+        asked(STORE, "POST", ONCE),
+        ONCE,
+        "/stores/refreshstore?storeId=2",
+        "POST",
+        BEGINS,
+        refused="idempotency_key_reused",
+    ),
+    "a background refresh by a test key": Situation(
+        (), target=STORE, method="POST", route=BEGINS, account=TESTED, refused="not_stored"
+    ),
+    "how one stands": Situation((Why.told,), target=STORE, route=TELLS, decision="tell"),
+    "how one of no subject stands": Situation((), target="/stores/refreshstore", route=TELLS, refused="bad_subject"),
 }

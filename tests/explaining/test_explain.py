@@ -20,9 +20,10 @@ from admission.snapshots import (
 )
 
 from gateway.admission.cors import Cors
-from gateway.admission.patterns import PathPattern, Template
+from gateway.admission.patterns import PathPattern
 from gateway.admission.prepare import Preparer
 from gateway.admission.snapshot import CachePolicy, ClientDirectives, KeySource, Route, Share, UpstreamPolicy
+from gateway.admission.tagging import Tag
 from gateway.explaining.explain import explain
 from gateway.explaining.explanation import Caching, Caller, Explanation, PassedOver, Quoted, Sent
 from gateway.messages import Request
@@ -52,7 +53,7 @@ def test_the_route_and_why_not_an_earlier_one() -> None:
 
 
 def test_a_lookup() -> None:
-    route = seed_route(cache=replace(TTL, share=Share.organization, tags=(Template.parse("p:{id}"),)))
+    route = seed_route(cache=replace(TTL, share=Share.organization, tags=(Tag.parse("p:{id}"),)))
     explained = told(route, request=make_request(f"{PRODUCT}?include_offers"))
     assert (explained.host, explained.target, explained.intent) == ("gw.example", f"{PRODUCT}?include_offers", "lookup")
     assert explained.caller == Caller("ci", "acme", "pro", "ci")

@@ -63,7 +63,9 @@ def test_every_kind_of_decision_has_its_word() -> None:
 
 @pytest.mark.parametrize("why", Why)
 def test_every_reason_says_where_it_is_from(why: Why) -> None:
-    section = re.compile(r"RFC \d{4} §\d+(\.\d+)*|routes\.\*\.[a-z.]+|gateway [a-z -]+|draft-[a-z-]+ §\d+")
+    section = re.compile(
+        r"RFC \d{4} §\d+(\.\d+)*|(routes|background_refreshes)(\.\*\.[a-z.]+)?|gateway [a-z -]+|draft-[a-z-]+ §\d+"
+    )
     assert section.fullmatch(why.section)
     assert why.words[0].islower()
     assert (why.ground.why, why.ground.words, why.ground.section) == (why.name, why.words, why.section)

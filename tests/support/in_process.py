@@ -17,23 +17,28 @@ from support.clock import FakeClock
 from gateway.admission.prepare import Preparer
 from gateway.admission.snapshot import Account, Every, Plan, Rate, Route, Snapshot
 from gateway.answering import Answering
+from gateway.background.department import Background, within
+from gateway.background.work import Parts
 from gateway.cache import Cache
 from gateway.collapse import Collapse
 from gateway.costs import Costs
 from gateway.fetch import Fetcher
 from gateway.gauges import Gauges
 from gateway.idempotency import Idempotency
+from gateway.jobs.register import JobRegister
 from gateway.ledger.accounts import Balance
 from gateway.ledger.ledger import Ledger
 from gateway.lookup import Live
 from gateway.messages import Answer, Outgoing, Request, Stream
 from gateway.meter import HOUSE, Meter
 from gateway.metrics import Metrics
+from gateway.once import Once
 from gateway.pipeline import Pipeline
 from gateway.ports import SecondTier
 from gateway.reading import Buffers
 from gateway.roster import Roster
 from gateway.settlement import Settlement
+from gateway.singles import Singles
 from gateway.stores.memory import MemoryTier
 from gateway.watch import Watch
 
@@ -85,6 +90,9 @@ class InProcessUpstream:
         for step in script.before:
             await _play(step)
         return self._stream(script)
+
+    async def room(self) -> None:
+        pass
 
     async def close(self) -> None:
         assert not self.open
@@ -178,16 +186,39 @@ class Way:
         self.idempotency = Idempotency(self.ledger, self.clock)
         self.watch = Watch(self.metrics, self.clock)
         self.live = Live(snapshot, Preparer(snapshot), {"api": self.upstream})
+        self.jobs = JobRegister.open(folder, "process")
+        answering = Answering(self.clock)
+        once = Once(self.idempotency, self.settlement, answering, self.clock)
+        self.singles = Singles(self.jobs, lambda: Preparer(self.pipeline.live.snapshot), self.clock)
+        self.background = Background(self.jobs, self._parts(), once, answering)
         self.pipeline = Pipeline(
             live=self.live,
             cache=self.cache,
             fetcher=self.fetcher,
             settlement=self.settlement,
-            idempotency=self.idempotency,
-            answering=Answering(self.clock),
+            once=once,
+            background=self.background,
+            singles=self.singles,
+            answering=answering,
             watch=self.watch,
             clock=self.clock,
         )
+
+    def _parts(self) -> Parts:
+        return Parts(
+            live=lambda: self.pipeline.live,
+            preparer=lambda: Preparer(self.pipeline.live.snapshot),
+            account_of=within(self._account),
+            cache=self.cache,
+            fetcher=self.fetcher,
+            settlement=self.settlement,
+            watch=self.watch,
+            clock=self.clock,
+        )
+
+    def _account(self, id_: str) -> Account | None:
+        accounts = self.pipeline.live.snapshot.keys.values()
+        return next((account for account in accounts if account.id == id_), None)
 
     @property
     def balance(self) -> Balance:
@@ -249,10 +280,12 @@ async def way(
     snapshot = replace(base, upstreams={"api": replace(base.upstreams["api"], **policy)})
     running = Way(folder, snapshot, second, buffered)
     yield running
+    await running.singles.finish()
     await running.settled()
     await running.cache.close()
     assert (running.upstream.open, running.buffers.held, running.fetcher.in_flight) == (0, 0, 0)
     assert (running.balance.reserved, running.house.reserved, running.ledger.drift()) == (0, 0, 0)
+    await running.jobs.close()
     await running.ledger.close()
     gc.collect()
     assert complaints == []

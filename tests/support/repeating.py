@@ -12,7 +12,7 @@ from admission.snapshots import ACCOUNT, make_request, prepare, seed_route
 from support.clock import FakeClock
 
 from gateway.admission.charge import Charge
-from gateway.admission.prepare import Prepared
+from gateway.admission.prepared import Prepared
 from gateway.admission.snapshot import Route
 from gateway.errors import Problem, Reason
 from gateway.idempotency import Claim, Idempotency, Replay

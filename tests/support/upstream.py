@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 KEPT_BODY = 1 << 16
 
+_TURNS_OF_AN_ACCEPT = 5
+
 
 class ScriptedUpstream:
     """Listens on a loopback port from a thread of its own, so that it serves blocking and async tests alike.
@@ -113,8 +115,9 @@ class ScriptedUpstream:
         if self._server is not None:
             self._server.close()
             self._server = None
-        # A connection that was accepted in this very turn gets its transport in the next.
-        await asyncio.sleep(0)
+        # A connection that was accepted in this very turn gets its transport in the next, and its task in those after.
+        for _ in range(_TURNS_OF_AN_ACCEPT):
+            await asyncio.sleep(0)
         # Also those whose task has ended, but not what it wrote.
         for writer in tuple(self._writers):
             writer.transport.abort()
