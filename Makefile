@@ -2,14 +2,18 @@
 PORT ?= 8080
 ADMIN_PORT ?= 9180
 UPSTREAM_PORT ?= 8081
+ORDERS_PORT ?= 8082
 COVERAGE ?= 90
 KILLS ?= 500
 SEED ?= $(shell date +%s)
 EXAMPLES ?= 20000
 BIN := .venv/bin
 PURE := admission answers rfc9111
+# Whole processes are waited for: one worker more than there are cores.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # What drives whole processes or plays thousands of examples: counting lines would take it twice as long.
-WHOLE := conformance crash e2e prometheus ledger/test_ledger_model.py ledger/test_ledger_size.py test_cache_model.py
+WHOLE := conformance crash e2e prometheus ledger/test_ledger_model.py ledger/test_ledger_size.py test_cache_model.py \
+	background/test_background_scale.py jobs/test_jobs_model.py
 
 .PHONY: help install dev run test pure quick crash model lint docs bench bench-quick clean
 .DEFAULT_GOAL := help
@@ -23,8 +27,9 @@ install: ## .venv with the gateway command
 dev: ## the same with all that the tests need
 	@scripts/bootstrap.sh dev
 
-run: install ## the demo: a gateway in front of a demo upstream (PORT, ADMIN_PORT, UPSTREAM_PORT)
-	@$(BIN)/gateway demo --config config.yaml --port $(PORT) --admin-port $(ADMIN_PORT) --upstream-port $(UPSTREAM_PORT)
+run: install ## the demo: a gateway in front of two demo upstreams (PORT, ADMIN_PORT, UPSTREAM_PORT, ORDERS_PORT)
+	@$(BIN)/gateway demo --config config.yaml --port $(PORT) --admin-port $(ADMIN_PORT) \
+		--upstream-port $(UPSTREAM_PORT) --orders-port $(ORDERS_PORT)
 
 lint: dev ## format check, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -37,7 +42,7 @@ test: lint pure ## every check, all tests, coverage
 	$(BIN)/pytest -n auto --cov --cov-report= $(addprefix --ignore=tests/,$(PURE) $(WHOLE))
 	$(BIN)/coverage combine --quiet --append .pure.coverage
 	$(BIN)/coverage report --skip-covered --fail-under=$(COVERAGE)
-	$(BIN)/pytest -n auto $(addprefix tests/,$(WHOLE))
+	$(BIN)/pytest -n $(WORKERS) $(addprefix tests/,$(WHOLE))
 
 pure: dev ## the pure packages: every branch covered by their own tests
 	COVERAGE_FILE=.pure.coverage $(BIN)/pytest -n auto --cov --cov-report= $(PURE:%=tests/%)
@@ -46,7 +51,7 @@ pure: dev ## the pure packages: every branch covered by their own tests
 quick: lint ## the inner loop: checks and the tests that are not slow
 	$(BIN)/pytest -n auto -m "not slow"
 
-crash: dev ## kill -9 under load, KILLS=500 times, the books after each; SEED=n repeats one
+crash: dev ## kill -9 under load, KILLS=500 times, and a fifth as often under refreshes, the books after; SEED=n repeats one
 	PYTHONPATH=tests $(BIN)/python -m crash $(KILLS) $(SEED)
 
 model: dev ## the ledger under a hypothesis machine: EXAMPLES=20000 of 50 steps each

@@ -1,7 +1,7 @@
 """`python -m crash.launch PATCH ARGUMENT … serve …`: the gateway's command with the tests' patches in its process.
 
-A patch is a crash point of `points`, whose argument says at which pass the process kills itself; `clock FILE`, for
-`clocks`; or `journal-fails FILE`: as long as FILE exists, the journal cannot be written (EIO).
+A patch is a crash point of `points` or `job_points` with what `points.arm` takes; `clock FILE`, for `clocks`; or
+`journal-fails FILE`: as long as FILE exists, the journal cannot be written (EIO).
 """
 
 import errno
@@ -10,7 +10,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from crash import clocks, points
+from crash import clocks
+from crash.job_points import JOB_POINTS
+from crash.points import POINTS, arm
 
 from gateway.__main__ import main
 from gateway.ledger import journal
@@ -29,6 +31,8 @@ def journal_fails(path: str) -> None:
     journal.Journal.append = failing  # type: ignore[method-assign]  # what this launcher is for
 
 
+_POINTS = POINTS | JOB_POINTS
+
 FAULTS: dict[str, Callable[[str], None]] = {"clock": clocks.follow, "journal-fails": journal_fails}
 
 
@@ -37,7 +41,7 @@ def patch(name: str, argument: str) -> None:
     if name in FAULTS:
         FAULTS[name](argument)
     else:
-        points.arm(name, int(argument))
+        arm(_POINTS[name], argument)
 
 
 def launch(arguments: list[str]) -> None:

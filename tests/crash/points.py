@@ -1,6 +1,7 @@
 """Named points at which a gateway kills itself as kill -9 would: wrapped around the real classes, from outside.
 
-`arm(name, count)`: at the `count`-th pass of the point the process is gone, whatever its other threads are doing.
+`arm(point, "5")`: at its fifth pass the process is gone, whatever its other threads are doing. `arm(point, "/a/file")`:
+at its first pass once that file is there.
 """
 
 import os
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from itertools import count as numbers
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -37,10 +39,13 @@ class Point:
     pause: float = 0.0
 
 
-def arm(name: str, count: int) -> None:
-    """Patch this process. Raises KeyError for an unknown point."""
-    passes = numbers(1)
-    POINTS[name].patch(lambda: next(passes) == count)
+def arm(point: Point, argument: str) -> None:
+    """Patch this process, to die at a pass by its number, or at the first once a file is there."""
+    if argument.isdecimal():
+        passes, number = numbers(1), int(argument)
+        point.patch(lambda: next(passes) == number)
+    else:
+        point.patch(Path(argument).exists)
 
 
 def die() -> None:
