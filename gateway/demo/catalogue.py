@@ -42,7 +42,7 @@ def known(item_id: str) -> bool:
 
 def price(item_id: str, fetch: int) -> float:
     """Dollars asked at the item's live fetch number `fetch`, counted from 0; two fetches in a row always differ."""
-    cents = _EXAMPLE_PRICE if item_id == EXAMPLE else 500 + _draw(item_id, "price", 20_000)
+    cents = _EXAMPLE_PRICE if item_id == EXAMPLE else 500 + draw(item_id, "price", 20_000)
     return (cents + cents * _PERCENT[fetch % len(_PERCENT)] // 100) / 100
 
 
@@ -67,9 +67,9 @@ def listing(query: str) -> list[Record]:
     return [{"item_id": item_id, "title": title} for item_id, title in titled if query.lower() in title.lower()]
 
 
-def _draw(item_id: str, what: str, sides: int) -> int:
+def draw(thing: str, what: str, sides: int) -> int:
     """A number from 0 to `sides` - 1 that depends on nothing but its arguments."""
-    digest = blake2b(f"{item_id} {what}".encode(), digest_size=8).digest()
+    digest = blake2b(f"{thing} {what}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % sides
 
 
@@ -78,16 +78,16 @@ def _cents(dollars: float) -> float:
 
 
 def _titled(item_id: str) -> Record:
-    brand, kind, thing = (words[_draw(item_id, words[0], len(words))] for words in _WORDS)
-    model = f"{thing[:2].upper()}-{_draw(item_id, 'model', 900) + 100}"
+    brand, kind, thing = (words[draw(item_id, words[0], len(words))] for words in _WORDS)
+    model = f"{thing[:2].upper()}-{draw(item_id, 'model', 900) + 100}"
     made = {"model": model, "title": f"{brand} {kind} {thing}", "brand": brand}
     return made | ({k: _EXAMPLE_FACTS[k] for k in made} if item_id == EXAMPLE else {})
 
 
 def _identity(item_id: str) -> Record:
-    upc = f"{_draw(item_id, 'upc', 10**12):012}"
+    upc = f"{draw(item_id, 'upc', 10**12):012}"
     codes: Record = {"item_id": item_id, "upc": upc, "ean": "0" + upc, "isbn": None, "gtin": "00" + upc}
-    codes |= {"asin": f"B0{_draw(item_id, 'asin', 10**8):08}", "mpn": f"MP{_draw(item_id, 'mpn', 10**6):06}"}
+    codes |= {"asin": f"B0{draw(item_id, 'asin', 10**8):08}", "mpn": f"MP{draw(item_id, 'mpn', 10**6):06}"}
     titled = _titled(item_id)
     return (
         codes
@@ -104,29 +104,29 @@ def _prices(item_id: str, asked: float) -> Record:
         "current_price": asked,
         "buybox_price": asked,
         "secondary_offer_price": _cents(asked * 1.04),
-        "msrp": _cents(price(item_id, 0) * (1.2 + _draw(item_id, "msrp", 50) / 100)),
+        "msrp": _cents(price(item_id, 0) * (1.2 + draw(item_id, "msrp", 50) / 100)),
     }
 
 
 def _body(item_id: str) -> Record:
-    size = {f"{side}_in": (_draw(item_id, side, 240) + 10) / 10 for side in ("height", "width", "length")}
-    return {"weight_lbs": (_draw(item_id, "weight", 300) + 1) / 10, "dimensions": size}
+    size = {f"{side}_in": (draw(item_id, side, 240) + 10) / 10 for side in ("height", "width", "length")}
+    return {"weight_lbs": (draw(item_id, "weight", 300) + 1) / 10, "dimensions": size}
 
 
 def _sale(item_id: str) -> Record:
     return {
-        "offers_count": _draw(item_id, "offers", len(_SELLERS)) + 1,
+        "offers_count": draw(item_id, "offers", len(_SELLERS)) + 1,
         **_seller(item_id, 0),
-        "average_rating": (_draw(item_id, "rating", 25) + 25) / 10,
-        "review_count": _draw(item_id, "reviews", 5000),
-        "categories": [_SHELVES[_draw(item_id, "shelf", len(_SHELVES))], "Featured"],
+        "average_rating": (draw(item_id, "rating", 25) + 25) / 10,
+        "review_count": draw(item_id, "reviews", 5000),
+        "categories": [_SHELVES[draw(item_id, "shelf", len(_SHELVES))], "Featured"],
         "walmart_url": f"https://retailer.example/ip/{item_id}",
-        "in_stock": _draw(item_id, "stock", 10) > 0,
+        "in_stock": draw(item_id, "stock", 10) > 0,
     }
 
 
 def _seller(item_id: str, offer: int) -> Record:
-    number = (_draw(item_id, "seller", len(_SELLERS)) + offer) % len(_SELLERS)
+    number = (draw(item_id, "seller", len(_SELLERS)) + offer) % len(_SELLERS)
     return {"seller_id": f"S{number + 1:04}", "seller_name": _SELLERS[number]}
 
 
@@ -137,7 +137,7 @@ def _offers(item_id: str, asked: float) -> list[Record]:
             "price": _cents(asked * (1 + number * 0.04)),
             "condition": "new",
         }
-        for number in range(_draw(item_id, "offers", len(_SELLERS)) + 1)
+        for number in range(draw(item_id, "offers", len(_SELLERS)) + 1)
     ]
 
 

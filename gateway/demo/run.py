@@ -1,4 +1,4 @@
-"""Starts the demo's two processes, says what to try, and stops both with Ctrl-C."""
+"""Starts the demo's three processes, says what to try, and stops them with Ctrl-C."""
 
 import asyncio
 import os
@@ -16,6 +16,7 @@ from typing import Final
 from rich.console import Console
 
 from gateway.demo import guide
+from gateway.demo.orders import CREDENTIALS
 from gateway.demo.upstream import API_KEY
 from gateway.errors import BadStart
 
@@ -24,12 +25,12 @@ _STOP: Final = 10.0
 _POLL: Final = 0.05
 
 
-def main(config: Path, port: int, admin_port: int, upstream_port: int) -> int:
+def main(config: Path, port: int, admin_port: int, upstream_port: int, orders_port: int) -> int:
     """Run the demo until SIGINT, SIGTERM or SIGHUP; a second one does not wait for the gateway to drain.
 
     Returns the exit code: 0 once stopped, 2 where it could not start, 1 where one of its processes ended by itself.
     """
-    ports = guide.Ports(port, admin_port, upstream_port)
+    ports = guide.Ports(port, admin_port, upstream_port, orders_port)
     try:
         _check(ports)
         return asyncio.run(_demo(config, ports))
@@ -69,24 +70,28 @@ def _stops() -> Iterator[signal.Signals]:
 
 
 async def _processes(config: Path, ports: guide.Ports) -> int:
-    """Start both, wait until one ends; leaving, for whatever reason, stops them in reverse order."""
+    """Start all, wait until one ends; leaving, for whatever reason, stops them in reverse order."""
     source = _process("gateway.demo.upstream", "--port", str(ports.upstream_port))
+    sales = _process("gateway.demo.orders", "--port", str(ports.orders_port))
     serve = _process("gateway", "serve", "--config", str(config), environment=_environment(ports))
-    async with source as upstream:
+    async with source as upstream, sales as orders:
         await _ready("upstream", upstream, ports.upstream_port, "/healthz")
+        await _ready("orders", orders, ports.orders_port, "/healthz")
         async with serve as gateway:
             await _ready("gateway", gateway, ports.port, "/-/readyz")
             guide.show(Console(soft_wrap=True, highlight=False), ports)
-            return await _first_to_end({"upstream": upstream, "gateway": gateway})
+            return await _first_to_end({"upstream": upstream, "orders": orders, "gateway": gateway})
 
 
 def _environment(ports: guide.Ports) -> dict[str, str]:
-    """What `config.yaml` reads; a real key for the real API never goes to the demo's upstream."""
+    """What `config.yaml` reads; a real key for a real API never goes to the demo's upstreams."""
     return {
         "GATEWAY_LISTEN": f"{guide.HOST}:{ports.port}",
         "GATEWAY_ADMIN": f"{guide.HOST}:{ports.admin_port}",
         "DEMO_UPSTREAM": f"http://{guide.HOST}:{ports.upstream_port}",
         "RETAILER_API_KEY": API_KEY,
+        "DEMO_ORDERS": f"http://{guide.HOST}:{ports.orders_port}",
+        "ORDERS_API_KEY": CREDENTIALS,
     }
 
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from gateway.demo import catalogue
 
+pytestmark = pytest.mark.slow
+
 TODAY = date(2026, 3, 1)
 FIELDS = re.findall(
     r"\w+",

@@ -17,6 +17,8 @@ from support.polling import eventually
 from gateway.demo.catalogue import EXAMPLE
 from gateway.demo.upstream import API_KEY, Source
 
+pytestmark = pytest.mark.slow
+
 PRODUCT = f"/v1/products/{EXAMPLE}"
 KEY = {"Authorization": f"Bearer {API_KEY}"}
 PLAIN = {"Accept-Encoding": "identity"}
