@@ -13,7 +13,7 @@ class Settings:
 
     Hits are among `urls` stored responses, 1,000 at least. `stored` responses and `keys` API keys are what the flatness
     part fills the gateway with, for at most `fill` seconds; `pause` is how many seconds the longest pause is sought;
-    `herd` is how many connections ask at once.
+    `herd` is how many connections ask at once, and `stores` how many a background refresh is about.
     """
 
     rounds: int = 5
@@ -24,6 +24,7 @@ class Settings:
     fill: int = 80
     pause: int = 60
     herd: int = 1_000
+    stores: int = 10_000
     peers: tuple[str, ...] = (GATEWAY, LUA, NGINX, HAPROXY, VARNISH, BARE)
 
     @classmethod
@@ -39,5 +40,13 @@ class Settings:
 
 
 QUICK = Settings(
-    rounds=2, seconds=1, urls=2_000, stored=5_000, keys=1_000, fill=6, pause=5, peers=(GATEWAY, LUA, HAPROXY)
+    rounds=2,
+    seconds=1,
+    urls=2_000,
+    stored=5_000,
+    keys=1_000,
+    fill=6,
+    pause=5,
+    stores=500,
+    peers=(GATEWAY, LUA, HAPROXY),
 )

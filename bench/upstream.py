@@ -45,7 +45,8 @@ def _date(_second: int) -> str:
     return formatdate(usegmt=True)
 
 
-def _answer(body: bytes) -> bytes:
+def answered(body: bytes) -> bytes:
+    """A 200 with this body, which may be stored for an hour."""
     head = (
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: public, max-age=3600\r\n"
         f"Date: {_date(int(time.time()))}\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -63,11 +64,11 @@ class Upstream:
         """The answer to a GET, and the seconds to wait before it."""
         url = urlsplit(target)
         if url.path == "/calls":
-            return _answer(b"%d" % self._calls), 0.0
+            return answered(b"%d" % self._calls), 0.0
         self._calls += 1
         asked = dict(parse_qsl(url.query))
         body = product(url.path.rpartition("/")[2], int(asked.get("size", SIZE)))
-        return _answer(body), int(asked.get("latency", 0)) / 1000
+        return answered(body), int(asked.get("latency", 0)) / 1000
 
 
 class Connection(asyncio.Protocol):
