@@ -70,6 +70,7 @@ class Calls:
         try:
             response = await self._exchange(prepared, live, outgoing, most)
         except BaseException as error:
+            # A cancellation as well: nothing may stay reserved for a call that nobody makes any more.
             reason = error.reason if isinstance(error, Problem) else Reason.internal_error
             await _settled(self._settlement.release_house(reservation, reason.name))
             raise

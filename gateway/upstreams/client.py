@@ -1,7 +1,6 @@
 """One upstream over HTTP/1.1: its exchanges, where they go, how they are counted and when its connections close."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Protocol
 
 import aiohttp
@@ -17,12 +16,11 @@ from gateway.rfc9111.dates import retry_after
 from gateway.tasks import Tasks
 from gateway.upstreams.backlog import Backlog
 from gateway.upstreams.circuit import Circuit, Pass, UpstreamState
+from gateway.upstreams.content import Content
 from gateway.upstreams.framing import is_delimited, refuse_ambiguous
 from gateway.upstreams.gate import Gate
 from gateway.upstreams.session import session
 from gateway.upstreams.translate import LABELS, NOT_CONNECTED, TRANSLATED, translated
-
-_CHUNK = 64 * 1024
 
 # Nothing is there behind what answered; of a 500 the request may be the cause, and a 429 comes from who is well.
 _DOWN = frozenset({502, 503, 504})
@@ -220,13 +218,13 @@ class HttpUpstream:
             raise translated(error) from error
 
     def _stream(self, response: aiohttp.ClientResponse, seconds: float, *, background: bool) -> Stream:
-        exchange = _Exchange(self, response, seconds, background=background)
+        content = Content(response, lambda label: self.finished(label, seconds, background=background))
         return Stream(
             status=response.status,
             reason=response.reason or "",
             fields=response.headers,
-            chunks=exchange.chunks(),
-            close=exchange.close,
+            chunks=content.chunks(),
+            close=content.close,
             length=response.content_length,
             delimited=is_delimited(response),
         )
@@ -253,42 +251,6 @@ class _Sending:
         self.outgoing = outgoing
         self.uploads = outgoing.body is not None
         self.may_repeat = outgoing.method in ("GET", "HEAD") and not self.uploads
-
-
-class _Exchange:
-    """The content of one response, until it ended, broke or was given up; counted once."""
-
-    def __init__(
-        self, upstream: HttpUpstream, response: aiohttp.ClientResponse, seconds: float, *, background: bool
-    ) -> None:
-        self._upstream = upstream
-        self._response = response
-        self._seconds = seconds
-        self._background = background
-        self._open = True
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._response.content.iter_chunked(_CHUNK):
-                yield chunk
-        except TRANSLATED as error:
-            problem = translated(error)
-            self._end(LABELS[problem.reason])
-            raise problem from error
-        self._end(str(self._response.status))
-
-    async def close(self) -> None:
-        self._end(str(self._response.status))
-
-    def _end(self, label: str) -> None:
-        if self._open:
-            self._open = False
-            # Gives the connection back where the content was read to its end, else closes it.
-            if self._response.content.is_eof():
-                self._response.release()
-            else:
-                self._response.close()
-            self._upstream.finished(label, self._seconds, background=self._background)
 
 
 def _label(error: BaseException) -> str | None:
