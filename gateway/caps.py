@@ -18,12 +18,11 @@ class Caps:
         self._forced = _by_organization(forced)
 
     def configure(self, rates: Mapping[str, Rate | None]) -> None:
-        """Go by these rates, to which some may be added; what the former ones admitted still counts."""
+        """Go by these rates, to which some may be added; what the former ones admitted still counts.
+
+        Each organization's window is to be asked for again, and it is no more work for many than for few.
+        """
         self._rates = rates
-        for organization, window in self._windows.items():
-            cap = rates.get(organization)
-            if cap is not None and cap != window.rate:
-                self._windows[organization] = _restored(cap, window.times)
 
     def window(self, account: Account) -> SlidingWindow | None:
         """The organization's one window. Its rate is the present config's, whichever config `account` is from."""
@@ -36,6 +35,8 @@ class Caps:
             now = self._clock.steady()
             ages = [self._age(record) for record in self._forced.pop(organization, ())]
             window = self._windows[organization] = _restored(cap, (now - age for age in ages))
+        elif window.rate != cap and organization in self._rates:
+            window = self._windows[organization] = _restored(cap, window.times)
         return window
 
     def undo(self, organization: str) -> None:

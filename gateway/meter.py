@@ -2,15 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
 from functools import partial
 
 from gateway.admission.charge import Charge, Quote
 from gateway.admission.outcomes import Outcome, due_for
 from gateway.admission.snapshot import Account, Every, Plan, Route
 from gateway.admission.standing import Standing
-from gateway.admission.throttle import TokenBucket
 from gateway.caps import Caps
 from gateway.errors import Problem
 from gateway.ledger import records
@@ -19,7 +16,9 @@ from gateway.ledger.ledger import Ledger
 from gateway.ledger.seat import Seat
 from gateway.ledger.tally import Tally
 from gateway.ports import Clock
+from gateway.reservation import Reservation, State
 from gateway.roster import Roster
+from gateway.seats import Seats
 
 HOUSE = Account(id=records.HOUSE, organization=records.HOUSE, plan=Plan("house"), holder=records.HOUSE)
 """Who the gateway's own fetches are for, unlimited."""
@@ -34,26 +33,6 @@ _SLICE = 1000
 _FORCED_KEPT = 7200.0
 
 
-class State(Enum):
-    """How far an operation's reservation has come; a `void` one was never written to the journal."""
-
-    reserved = "reserved"
-    settled = "settled"
-    ended = "ended"
-    void = "void"
-
-
-@dataclass(slots=True, eq=False)
-class Reservation:
-    """An admitted operation. When the journal does not take its end, `state` goes back, and it is to be ended again."""
-
-    account: Account
-    quote: Quote
-    reserve: records.Reserve
-    state: State = State.reserved
-    tokens: int = 0
-
-
 class Meter:
     """Admits, charges, reserves and settles, synchronously: await the ledger's `committed` before anything leaves.
 
@@ -65,30 +44,24 @@ class Meter:
         self.tally = Tally(free=HOUSE.id)
         self._ledger = ledger
         self._clock = clock
-        self._roster = Roster.of((), "UTC")
-        self._seats: dict[str, Seat] = {}
-        self._former_seats: dict[str, Seat] = {}
         self._caps = Caps(ledger.forced, clock)
+        self._seats = Seats(ledger.accounts, self._caps)
         ledger.listen(self.tally.count)
 
     def configure(self, roster: Roster) -> None:
-        """Takes over plans, throttles and caps; a throttle goes on as it is unless its own setting changed.
-
-        A cap that changed still counts what the former one has admitted. Each account takes its seat anew when it is
-        next seen, so that many take no longer than few.
-        """
-        self._roster = roster
-        self._caps.configure(roster.caps)
-        self._former_seats |= self._seats
-        self._seats = {}
+        """Takes over plans, throttles and caps, as `Seats` does."""
+        self._seats.configure(roster)
 
     def enroll(self, account: Account) -> None:
         """Takes over one account that is new, or that has changed, as `configure` does for all."""
-        self._roster.accounts[account.id] = account
-        self._roster.caps.setdefault(account.organization, account.force_refresh_cap)
-        seat = self._seats.pop(account.id, None)
-        if seat is not None:
-            self._former_seats[account.id] = seat
+        self._seats.enroll(account)
+
+    def seat(self, account: Account) -> Seat:
+        """The account's seat, brought up to its plan. After `configure` and `enroll` it may be another one."""
+        seat, wall = self._seats.of(account), self._clock.wall()
+        if not seat.current(wall):
+            self._renew(seat, wall)
+        return seat
 
     def charge(self, account: Account, route: Route, quote: Quote, outcome: Outcome, request: str = "") -> Charge:
         """Admits and charges a reuse. One that costs more than a plain lookup is an operation with a receipt.
@@ -96,26 +69,26 @@ class Meter:
         Raises Problem: throttled, force_refresh_capped, quota_exceeded, quota_exhausted, ledger_unavailable. What is
         refused takes nothing.
         """
-        seat = self._seats.get(account.id) or self._sit(account)
+        seat = self._seats.of(account)
         wall, now = self._clock.wall(), self._clock.steady()
         tokens = due_for(outcome, quote)
         self._admit(seat, tokens, quote.forced, wall, now)
-        undo = None if seat.bucket is None else seat.bucket.give_back
         if tokens > quote.base:
+            undo = None if seat.bucket is None else seat.bucket.give_back
             sale = seat.reserve(self._ledger.next_id(), route, quote.lines, tokens, request, wall)
             self._ledger.post(records.Sale(sale, outcome.name), undo)
             return seat.standing(tokens, now, sale.id)
-        self._ledger.post(seat.charge(route, tokens, outcome.name, wall), undo)
+        self._ledger.count(seat.tab(route, tokens, outcome.name, wall))
         return seat.standing(tokens, now)
 
     def reserve(self, account: Account, route: Route, quote: Quote, request: str = "") -> Reservation:
         """Admits a fetch and sets its quote's total aside; `request` is its X-Request-Id. Raises as `charge` does."""
-        seat = self._seats.get(account.id) or self._sit(account)
+        seat = self._seats.of(account)
         wall, now = self._clock.wall(), self._clock.steady()
         self._admit(seat, quote.total, quote.forced, wall, now)
         reserve = seat.reserve(self._ledger.next_id(), route, quote.lines, quote.total, request, wall)
         reservation = Reservation(seat.account, quote, reserve)
-        self._ledger.post(reserve, partial(_unadmit, reservation, seat.bucket))
+        self._ledger.post(reserve, partial(reservation.unadmit, seat.bucket))
         return reservation
 
     def settle(self, reservation: Reservation, outcome: Outcome) -> Charge:
@@ -150,7 +123,7 @@ class Meter:
 
         Raises ValueError, in words for the operator, for an unlimited plan and for more than there is to take back.
         """
-        seat, wall = self._seats.get(account.id) or self._sit(account), self._clock.wall()
+        seat, wall = self._seats.of(account), self._clock.wall()
         if seat.unlimited:
             raise ValueError(f"the plan of {account.id} is unlimited: there is no balance to correct")
         self._renew(seat, wall)
@@ -169,7 +142,7 @@ class Meter:
 
     def repeat(self, account: Account) -> Charge:
         """Admits what costs nothing. Raises Problem(throttled)."""
-        seat = self._seats.get(account.id) or self._sit(account)
+        seat = self._seats.of(account)
         now = self._clock.steady()
         self._renew(seat, self._clock.wall())
         seat.throttle(now)
@@ -177,13 +150,13 @@ class Meter:
 
     def standing(self, account: Account) -> Charge:
         """A charge of nothing, which says how the account stands; for refusals."""
-        seat = self._seats.get(account.id) or self._sit(account)
+        seat = self._seats.of(account)
         self._renew(seat, self._clock.wall())
         return seat.standing(0, self._clock.steady())
 
     def balance(self, account: Account) -> Standing:
         """How the balance stands that the account spends from, brought up to its plan."""
-        seat, now = self._seats.get(account.id) or self._sit(account), self._clock.steady()
+        seat, now = self._seats.of(account), self._clock.steady()
         self._renew(seat, self._clock.wall())
         balance, left = seat.balance, None if seat.window is None else seat.window.room(now)
         free, given = (None, None) if seat.unlimited else (balance.balance, balance.term.given)
@@ -191,17 +164,14 @@ class Meter:
 
     def refusal(self, account: Account, tokens: int, *, forced: bool) -> Problem | None:
         """What an operation of so many tokens would be refused with now, None where it is admitted; takes nothing."""
-        seat = self._seats.get(account.id) or self._sit(account)
+        seat = self._seats.of(account)
         wall, now = self._clock.wall(), self._clock.steady()
         self._renew(seat, wall)
         try:
             window = seat.admit(tokens, forced, wall, now)
         except Problem as problem:
             return problem
-        if window is not None:
-            window.undo()
-        if seat.bucket is not None:
-            seat.bucket.give_back()
+        seat.give_back(window)
         return None
 
     async def accounts_above(self, percents: Sequence[int]) -> dict[int, int]:
@@ -210,9 +180,9 @@ class Meter:
         Reads every account, some at a time, and lets others go on in between.
         """
         wall, balances = self._clock.wall(), self._ledger.accounts.balances
-        present = {every: self._roster.calendar.period(every, wall).id for every in Every}
+        present = {every: self._seats.roster.calendar.period(every, wall).id for every in Every}
         above = dict.fromkeys(percents, 0)
-        for number, account in enumerate(list(self._roster.accounts.values()), 1):
+        for number, account in enumerate(list(self._seats.roster.accounts.values()), 1):
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
             plan, balance = account.plan, balances.get(account.holder)
@@ -225,7 +195,7 @@ class Meter:
         return above
 
     def _admit(self, seat: Seat, tokens: int, forced: bool, wall: float, now: float) -> None:
-        if wall >= seat.until or seat.term is not seat.balance.term:
+        if not seat.current(wall):
             self._renew(seat, wall)
         window = seat.admit(tokens, forced, wall, now)
         if window is not None:
@@ -237,9 +207,9 @@ class Meter:
         """Brings the balance up to its plan: grants are made when somebody looks."""
         account = seat.account
         # Whoever has taken the former name keeps what is granted under it.
-        if account.former is not None and account.former not in self._roster.accounts:
+        if account.former is not None and account.former not in self._seats.roster.accounts:
             self._take_over(account.former, account.holder, wall)
-        period = self._roster.calendar.period(account.plan.every, wall)
+        period = self._seats.roster.calendar.period(account.plan.every, wall)
         for record in due(account.holder, seat.balance, account.plan, period, wall):
             self._ledger.post(record)
         seat.renewed(period)
@@ -257,40 +227,13 @@ class Meter:
         if reservation.state is not state:
             raise RuntimeError(f"operation {reservation.reserve.id} is {reservation.state.value}, not {state.value}")
         account, wall = reservation.account, self._clock.wall()
-        seat = self._seats.get(account.id) or self._sit(account)
+        seat = self._seats.of(account)
         self._renew(seat, wall)
         return seat, wall
 
     def _end(self, reservation: Reservation, record: records.Record, state: State, tokens: int) -> None:
-        self._ledger.post(record, partial(_reopen, reservation, reservation.state, reservation.tokens))
+        self._ledger.post(record, partial(reservation.reopen, reservation.state, reservation.tokens))
         reservation.state, reservation.tokens = state, tokens
 
     def _lapses(self, reserve: records.Reserve) -> bool:
         return lapses(reserve, self._ledger.accounts.balance(reserve.holder))
-
-    def _sit(self, account: Account) -> Seat:
-        """A seat by the present config; by the request's own for an account that is configured no more.
-
-        One that has another name by now sits where that does: nobody grants to the former name again.
-        """
-        heir = self._roster.heirs.get(account.holder)
-        if heir is not None and account.id not in self._roster.accounts:
-            return self._seats.get(heir.id) or self._sit(heir)
-        account = self._roster.accounts.get(account.id, account)
-        former, policy = self._former_seats.pop(account.id, None), account.plan.throttle
-        bucket = None if former is None else former.bucket
-        if bucket is None or bucket.policy != policy:
-            bucket = TokenBucket(policy) if policy is not None else None
-        balance = self._ledger.accounts.balance(account.holder)
-        seat = self._seats[account.id] = Seat(account, balance, bucket, self._caps.window(account))
-        return seat
-
-
-def _unadmit(reservation: Reservation, bucket: TokenBucket | None) -> None:
-    reservation.state = State.void
-    if bucket is not None:
-        bucket.give_back()
-
-
-def _reopen(reservation: Reservation, state: State, tokens: int) -> None:
-    reservation.state, reservation.tokens = state, tokens

@@ -17,8 +17,9 @@ from gateway.admission.snapshot import Account
 from gateway.errors import Problem
 from gateway.idempotency import Claim
 from gateway.ledger.ledger import Ledger
-from gateway.meter import Meter, Reservation
+from gateway.meter import Meter
 from gateway.operation import Operation
+from gateway.reservation import Reservation
 from gateway.rfc9111.stored import StoredResponse
 from gateway.tasks import Tasks
 
@@ -85,7 +86,11 @@ class Settlement:
         if reservation is not None:
             refund = partial(self._refund, reservation, claim)
             refund()
-            await self._committed_or_owed(refund)
+            try:
+                await self._ledger.committed()
+            except Problem:
+                self._owed_back.start(self._give_back(refund))
+                raise
 
     def _refund(self, reservation: Reservation, claim: Claim | None) -> None:
         self._meter.refund(reservation, Outcome.truncated)
@@ -132,16 +137,13 @@ class Settlement:
         await self._owed_back.finish()
 
     async def _commit(self, reservation: Reservation | None) -> None:
-        if reservation is None:
-            await self._ledger.committed()
-        else:
-            await self._committed_or_owed(partial(self._meter.release, reservation, "ledger_unavailable"))
-
-    async def _committed_or_owed(self, give_back: Callable[[], object]) -> None:
+        """What a settlement that could not be written had reserved is owed back."""
         try:
             await self._ledger.committed()
         except Problem:
-            self._owed_back.start(self._give_back(give_back))
+            if reservation is not None:
+                release = partial(self._meter.release, reservation, "ledger_unavailable")
+                self._owed_back.start(self._give_back(release))
             raise
 
     async def _record_spends(self) -> None:

@@ -38,6 +38,20 @@ async def test_a_correction_that_cannot_be(start: Start, plan: Plan, tokens: int
     assert rig.meter.standing(account(plan)).remaining == plan.grant
 
 
+async def test_a_seat_is_up_to_date_and_another_one_once_its_account_has_changed(start: Start) -> None:
+    rig = start(account(SMALL))
+    seat = rig.meter.seat(account(SMALL))
+    assert seat.current(rig.clock.wall())
+    assert (seat.balance.balance, rig.meter.seat(account(SMALL))) == (20, seat)
+    rig.clock.advance(40 * 86_400)
+    assert not seat.current(rig.clock.wall())
+    assert rig.meter.seat(account(SMALL)) is seat
+    assert seat.current(rig.clock.wall())
+    rig.meter.enroll(account(PRO))
+    assert not seat.current(rig.clock.wall())
+    assert rig.meter.seat(account(PRO)) is not seat
+
+
 async def test_what_is_reserved_cannot_be_taken_back(start: Start) -> None:
     rig = start(account(SMALL))
     reservation = rig.reserve(account(SMALL), FULL)

@@ -60,7 +60,7 @@ Start = Callable[..., Machine]
 
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    monkeypatch.setattr("gateway.ledger.ledger.Tables", GatedTables)
+    monkeypatch.setattr("gateway.ledger.recovery.Tables", GatedTables)
     machines = list[Machine]()
 
     def begin(plan: Plan, *, wall: float = NOON, cap: Rate | None = None) -> Machine:
@@ -70,7 +70,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     yield begin
     for machine in machines:
         machine.process.catch_up()
-        assert machine.process.ledger.drift() == 0
+        assert machine.process.drift() == 0
         machine.process.close()
 
 
@@ -193,5 +193,5 @@ def test_minutes_of_a_clock_that_is_set_all_reach_the_book(start: Start, seconds
         machine.world.wall = wall
         assert machine.lookup() == ""
         machine.process.catch_up()
-        assert machine.process.ledger.drift() == 0
+        assert machine.process.drift() == 0
     assert machine.process.ledger.accounts.balance("ci").charged == 5

@@ -6,7 +6,7 @@ from gateway.admission.outcomes import Outcome
 from gateway.admission.snapshot import Every, Plan, Rate, ThrottlePolicy
 from gateway.errors import Reason
 from gateway.ledger.accounts import Balance
-from gateway.meter import State
+from gateway.reservation import State
 
 
 async def test_the_caps_window_survives_a_restart(start: Start) -> None:

@@ -1,6 +1,7 @@
 """What an operation may cost, what it did cost, and what the answer says of it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(slots=True, frozen=True)
@@ -30,6 +31,20 @@ class Quote:
         return Quote(self.plain, lines=self.lines[:-1]) if self.forced else self
 
 
+class Limits(NamedTuple):
+    """What stays the same from one charge to the next, under one plan in one period; fields as `Charge` has them.
+
+    `limited`: there is a balance, of which charges say what remains.
+    """
+
+    limited: bool
+    quota: int | None = None
+    window: int | None = None
+    renews_at: float | None = None
+    throttle_limit: int | None = None
+    throttle_window: int | None = None
+
+
 @dataclass(slots=True)
 class Charge:
     """What one operation cost and how its account stands as of that charge; the answer's token fields are made of it.
@@ -51,3 +66,9 @@ class Charge:
     throttle_remaining: int | None = None
     throttle_reset: int | None = None
     operation: int | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """The limits that it was made under."""
+        throttle = self.throttle_limit, self.throttle_window
+        return Limits(self.remaining is not None, self.quota, self.window, self.renews_at, *throttle)

@@ -16,43 +16,63 @@ class TokenBucket:
     one tick adds `rate.count` and one request takes `rate.seconds` in ticks, so that nothing drifts.
     """
 
-    __slots__ = ("_capacity", "_cost", "_gain", "_latest", "_level", "_moment", "policy")
+    __slots__ = ("_capacity", "_cost", "_gain", "_latest", "_level", "_moment", "_second", "policy")
 
     def __init__(self, policy: ThrottlePolicy) -> None:
         self.policy = policy
         self._cost = round(policy.rate.seconds * _TICKS)
         self._gain = policy.rate.count
+        self._second = policy.rate.count * _TICKS
         self._capacity = self._level = policy.burst * self._cost
         self._latest = 0.0
         self._moment = 0
 
     def take(self, now: float) -> bool:
         """Takes room for one request, if there is."""
-        self._refill(now)
-        if self._level < self._cost:
+        if now > self._latest:
+            self._refill(now)
+        level = self._level - self._cost
+        if level < 0:
             return False
-        self._level -= self._cost
+        self._level = level
         return True
 
-    def give_back(self) -> None:
-        """Undoes one `take`."""
-        self._level = min(self._capacity, self._level + self._cost)
+    def spend(self, now: float, most: int) -> list[tuple[int, int]]:
+        """Takes room for up to `most` requests; the `state` after each that there was room for."""
+        if now > self._latest:
+            self._refill(now)
+        level, cost, capacity, second = self._level, self._cost, self._capacity, self._second
+        states: list[tuple[int, int]] = []
+        while most and level >= cost:
+            most -= 1
+            level -= cost
+            states.append((level // cost, -((level - capacity) // second)))
+        self._level = level
+        return states
+
+    def give_back(self, times: int = 1) -> None:
+        """Undoes so many of `take`."""
+        self._level = min(self._capacity, self._level + self._cost * times)
 
     def wait(self, now: float) -> float:
         """Seconds until there is room for one request."""
-        self._refill(now)
-        return max(0, self._cost - self._level) / (self._gain * _TICKS)
+        if now > self._latest:
+            self._refill(now)
+        return max(0, self._cost - self._level) / self._second
 
     def state(self, now: float) -> tuple[int, int]:
         """Whole requests there is room for, and whole seconds until the bucket is full."""
-        self._refill(now)
-        return self._level // self._cost, -((self._level - self._capacity) // (self._gain * _TICKS))
+        if now > self._latest:
+            self._refill(now)
+        level = self._level
+        return level // self._cost, -((level - self._capacity) // self._second)
 
     def _refill(self, now: float) -> None:
-        if now > self._latest:
-            self._latest = now
-            before, self._moment = self._moment, int(now * _TICKS)
-            self._level = min(self._capacity, self._level + (self._moment - before) * self._gain)
+        moment = int(now * _TICKS)
+        level = self._level + (moment - self._moment) * self._gain
+        self._latest, self._moment, self._level = now, moment, level
+        if level > self._capacity:
+            self._level = self._capacity
 
 
 class SlidingWindow:

@@ -28,6 +28,7 @@ from gateway.ledger.records import (
 )
 from gateway.ledger.totals import Sums as Sums
 from gateway.ledger.totals import Totals
+from gateway.untracked import untracked
 
 MOST_UNSEEN = 366 * 24
 """Periods that a plan with carry-over grants for at once: a year of hours; no clock that is set wrong grants more."""
@@ -51,11 +52,15 @@ class Accounts:
         """The holder's balance, an empty one at first; it stays the same object for good."""
         balance = self.balances.get(holder)
         if balance is None:
-            balance = Balance()
+            balance = untracked(Balance())
             self.put(holder, balance)
         elif balance.counted:
             self._totals.opened(balance)
         return balance
+
+    def opened(self, balance: Balance) -> None:
+        """Says that a balance of these is about to change, where `balance` was not asked for it."""
+        self._totals.opened(balance)
 
     def put(self, holder: str, balance: Balance) -> None:
         """Takes in the balance of a holder that has none here."""
@@ -186,13 +191,13 @@ def due(holder: str, balance: Balance, plan: Plan, period: Period, at: float) ->
         return ()
     if period.id > term.period:
         tokens = plan.grant * _begun(plan, period, term)
-        grant = Grant(holder, tokens, Term(_term_id(plan, period), plan.grant), term, at)
+        grant = Grant(holder, tokens, untracked(Term(_term_id(plan, period), plan.grant)), term, at)
         lapsed = 0 if plan.carry_over else balance.balance
         return (Lapse(holder, lapsed, at), grant) if lapsed else (grant,)
     # Of a plan that carries over from now on, the term says so: with the next grant it would be too late.
     present = _term_id(plan, period) if period.id == term.period else term.period
     raised = Term(present, max(plan.grant, term.given))
-    return (Grant(holder, raised.given - term.given, raised, term, at),) if raised != term else ()
+    return (Grant(holder, raised.given - term.given, untracked(raised), term, at),) if raised != term else ()
 
 
 def _begun(plan: Plan, period: Period, term: Term) -> int:

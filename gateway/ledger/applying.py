@@ -1,14 +1,14 @@
 """Journal groups into the book's tables, with the last one's number: all or nothing by the caller's transaction."""
 
 import sqlite3
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
 import orjson
 
 from gateway.ledger import chain
 from gateway.ledger.accounts import Accounts, Balance
+from gateway.ledger.backlog import Batch
 from gateway.ledger.inserting import insert
 from gateway.ledger.postings import Amounts, OpenKey, Postings, counted
 from gateway.ledger.records import (
@@ -34,6 +34,11 @@ from gateway.ledger.records import (
 Group = tuple[int, Sequence[Entry]]
 """A group's sequence number and its records."""
 
+SLICE = 100
+"""Entries between two pauses: half a millisecond's work for the interpreter."""
+
+Pause = Callable[[], object]
+
 _LINES = Reserve._fields.index("lines")
 
 _LOADED = """
@@ -56,19 +61,38 @@ ON CONFLICT DO UPDATE SET
 
 
 def apply(db: sqlite3.Connection, groups: Sequence[Group]) -> None:
-    """Applies groups that follow meta's `applied`, each once: those up to it are left out.
+    """Applies groups that follow meta's `applied`, each once: those up to it are left out. Raises as `add` does."""
+    (applied,) = db.execute("SELECT value FROM meta WHERE name = 'applied'").fetchone()
+    groups = [group for group in groups if group[0] > applied]
+    if not groups:
+        return
+    batch = Batch(groups[0][0])
+    for _, entries in groups:
+        batch.add(entries)
+    add(db, batch, _at_once)
 
-    Raises LedgerCorrupt where one is missing before them, sqlite3.Error, and OverflowError for sums over 64 bits.
+
+def add(db: sqlite3.Connection, batch: Batch, pause: Pause) -> None:
+    """Applies a batch that follows meta's `applied`, or does nothing where it is in the book; `pause`s in between.
+
+    Raises LedgerCorrupt where groups are missing before it, sqlite3.Error, and OverflowError for sums over 64 bits.
     """
     meta = dict(db.execute("SELECT name, value FROM meta"))
     # A commit that was reported as failed may have come about all the same.
-    groups = [group for group in groups if group[0] > meta["applied"]]
-    if not groups:
+    if batch.last <= meta["applied"]:
         return
-    if groups[0][0] > meta["applied"] + 1:
-        raise LedgerCorrupt(f"group {groups[0][0]} does not follow {meta['applied']}, the last one in the book")
-    entries = _gathered(groups)
-    accounts, postings = _loaded(db, entries), Postings(meta["sealed"] + 1)
+    if batch.first != meta["applied"] + 1:
+        raise LedgerCorrupt(f"group {batch.first} does not follow {meta['applied']}, the last one in the book")
+    entries, last_id = batch.entries(), meta["last_id"]
+    for begin in range(0, len(entries), SLICE):
+        last_id = max(last_id, _add(db, entries[begin : begin + SLICE], meta["sealed"] + 1))
+        pause()
+    db.executemany("UPDATE meta SET value = ? WHERE name = ?", [(batch.last, "applied"), (last_id, "last_id")])
+
+
+def _add(db: sqlite3.Connection, entries: Sequence[Entry], first: int) -> int:
+    """Posts entries to no minute before `first`; the last operation's id among them."""
+    accounts, postings = _loaded(db, entries), Postings(first)
     for record, count in entries:
         accounts.apply(record, count)
         postings.add(record, count)
@@ -78,20 +102,11 @@ def apply(db: sqlite3.Connection, groups: Sequence[Group]) -> None:
     if postings.sealed:
         chain.append(db, postings.sealed)
     _write_rest(db, entries)
-    numbers = (groups[-1][0], "applied"), (max(meta["last_id"], accounts.last_id), "last_id")
-    db.executemany("UPDATE meta SET value = ? WHERE name = ?", numbers)
+    return accounts.last_id
 
 
-def _gathered(groups: Iterable[Group]) -> list[Entry]:
-    """All records in order, equal charges as one: sums do not mind when they are added."""
-    charges, others = Counter[Record](), list[Entry]()
-    for _, entries in groups:
-        for record, count in entries:
-            if isinstance(record, Charge):
-                charges[record] += count
-            else:
-                others.append((record, count))
-    return [*charges.items(), *others]
+def _at_once() -> None:
+    """No pause."""
 
 
 def _loaded(db: sqlite3.Connection, entries: Iterable[Entry]) -> Accounts:

@@ -1,31 +1,35 @@
 """The book: one thread applies journal groups to SQLite in batches, exactly once, and frees the journal of them.
 
-It never loses a group: what it cannot apply, or has no room to queue, waits in the journal. Between groups it seals the
-minutes that are over, and removes what is kept no longer.
+It never loses a group: what it cannot apply, or has no room for, waits in the journal. Between groups it seals the
+minutes that are over, and removes what is kept no longer. It shares the interpreter with the event loop, and rests
+after every bit of work.
 """
 
 import sqlite3
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from itertools import islice
 
 from gateway.ledger import outage, sealing
-from gateway.ledger.accounts import Sums
-from gateway.ledger.applying import Group
+from gateway.ledger.applying import SLICE
+from gateway.ledger.backlog import Backlog, Batch
 from gateway.ledger.doubt import Doubt
 from gateway.ledger.encoding import decode
 from gateway.ledger.journal import Journal, replay
 from gateway.ledger.records import Entry, LedgerCorrupt
+from gateway.ledger.tab import Tab
 from gateway.ledger.tables import Tables
 from gateway.ports import Clock
 
 BATCH = 8192
-QUEUE = 16384
+"""Groups read from the journal for one transaction; entries that wait no longer for more."""
+
 # Seconds in which groups gather: the more of them, the fewer rows they change.
 _GATHER = 0.5
+# Seconds of rest after a bit of work, which takes about as long.
+_REST = 0.001
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 _LONGEST_SLEEP = 60.0
@@ -45,7 +49,9 @@ class Book:
         self._doubt = Doubt()
         self._applied = self._target = tables.applied
         self._sealed = tables.sealed
-        self._queue: deque[Group] = deque()
+        self._backlog = Backlog()
+        self._reading: Iterator[Batch] = iter(())
+        self._taken: Batch | None = None
         self._work = threading.Event()
         self._hurry = threading.Event()
         self._closing = threading.Event()
@@ -66,11 +72,13 @@ class Book:
         """The number of the last group in the book."""
         return self._applied
 
-    def submit(self, sequence: int, entries: Sequence[Entry]) -> None:
-        """Hands on a group that stands in the journal for good. Beyond `QUEUE` it is read again from there."""
-        if len(self._queue) < QUEUE:
-            self._queue.append((sequence, entries))
-        if len(self._queue) >= BATCH and not self._hurry.is_set():
+    def submit(self, sequence: int, entries: Iterable[Entry], counted: Iterable[tuple[Tab, int]] = ()) -> None:
+        """Hands on a group that stands in the journal for good: its entries, and what tabs have counted besides.
+
+        Where there is no room for it, it is read again from there.
+        """
+        waiting = self._backlog.add(sequence, entries, counted)
+        if waiting >= BATCH and not self._hurry.is_set():
             self._hurry.set()
         self.follow(sequence)
 
@@ -102,10 +110,6 @@ class Book:
         self._wake()
         while not barrier.wait(_FIRST_PAUSE) and self._thread.is_alive():
             pass
-
-    def sums(self) -> Sums:
-        """The sums over all balances in the book. Raises sqlite3.Error."""
-        return self._tables.sums()
 
     def close(self) -> None:
         """Applies what can be applied at once, and ends the thread."""
@@ -177,14 +181,53 @@ class Book:
                 self._announce()
             if not self._tidy():
                 return
+            self._rest()
 
     def _apply(self) -> None:
-        groups = list(islice(self._pending(), BATCH))
-        if not groups:
-            raise LedgerCorrupt(f"{self._journal.folder}: group {self._applied + 1} is not there any more")
-        self._tables.apply(groups)
-        self._applied = groups[-1][0]
+        """One transaction; what it fails for is tried again as it is."""
+        if self._taken is None:
+            self._taken = self._next()
+        self._tables.add(self._taken, self._rest)
+        self._applied, self._taken = self._taken.last, None
         self._recover()
+
+    def _next(self) -> Batch:
+        """What has gathered in memory, or where that misses the next group, what stands in the journal until there."""
+        # In this order: what comes meanwhile is no group of the journal alone.
+        upto, first = self._target, self._backlog.first
+        if first == self._applied + 1 and (batch := self._backlog.take()) is not None:
+            return batch
+        if first is not None:
+            upto = first - 1
+        batch = next(self._reading, None)
+        if batch is None:
+            self._reading = self._read(upto)
+            batch = next(self._reading, None)
+        if batch is None:
+            raise LedgerCorrupt(f"{self._journal.folder}: group {self._applied + 1} is not there any more")
+        return batch
+
+    def _read(self, upto: int) -> Iterator[Batch]:
+        """The journal's groups after the last one applied, which have gone through once when they are all applied."""
+        batch, read = Batch(self._applied + 1), 0
+        for sequence, payload in replay(self._journal.folder, self._applied):
+            if sequence > upto:
+                break
+            entries = decode(payload)
+            batch.add(entries)
+            read += len(entries)
+            if read >= SLICE:
+                self._rest()
+                read = 0
+            if sequence - batch.first + 1 >= BATCH:
+                yield batch
+                batch = Batch(sequence + 1)
+        if batch.last >= batch.first:
+            yield batch
+
+    def _rest(self) -> None:
+        """Leaves the interpreter to the event loop, which could not have it meanwhile; no longer when closing."""
+        self._closing.wait(_REST)
 
     def _tidy(self) -> bool:
         """When a minute is over, seals, forgets and prunes, by a bounded step of it; False when nothing is due."""
@@ -217,21 +260,3 @@ class Book:
         for future in ready:
             if future.set_running_or_notify_cancel():
                 future.set_result(None)
-
-    def _pending(self) -> Iterator[Group]:
-        """Groups after the last one applied: the queue's, or, where the queue misses one, the journal's.
-
-        What is taken from the queue and not applied is read again the next time.
-        """
-        expected = self._applied + 1
-        while self._queue and self._queue[0][0] < expected:
-            self._queue.popleft()
-        if self._queue and self._queue[0][0] == expected:
-            while self._queue and self._queue[0][0] == expected:
-                yield self._queue.popleft()
-                expected += 1
-        else:
-            for sequence, payload in replay(self._journal.folder, self._applied):
-                if sequence > self._target:
-                    return
-                yield sequence, decode(payload)

@@ -3,8 +3,8 @@
 import sqlite3
 from collections.abc import Sequence
 
-# A statement of its own is kept prepared for this many rows, and one for a single row.
-_AT_ONCE = 100
+# Statements for so many rows are kept prepared, whatever is left being inserted by the next smaller one.
+_AT_ONCE = (100, 10, 1)
 
 
 def insert(
@@ -18,8 +18,9 @@ def insert(
     if not rows:
         return
     one, head = f"({', '.join('?' * len(rows[0]))})", f"INSERT OR {or_} INTO {table} VALUES"
-    many = f"{head} {', '.join([one] * _AT_ONCE)} {conflict}"
-    whole = len(rows) - len(rows) % _AT_ONCE
-    for begin in range(0, whole, _AT_ONCE):
-        db.execute(many, [value for row in rows[begin : begin + _AT_ONCE] for value in row])
-    db.executemany(f"{head} {one} {conflict}", rows[whole:])
+    begin = 0
+    for size in _AT_ONCE:
+        statement = f"{head} {', '.join([one] * size)} {conflict}"
+        while len(rows) - begin >= size:
+            db.execute(statement, [value for row in rows[begin : begin + size] for value in row])
+            begin += size

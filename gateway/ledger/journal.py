@@ -9,6 +9,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 
@@ -49,7 +50,8 @@ class Journal:
         file = self._file
         if file is None or self._offset >= self._segment:
             file = self._rotate()
-        group = _group(self._sequence + 1, payload)
+        sequence = self._sequence + 1
+        group = _HEAD.pack(_MAGIC, sequence, len(payload), _crc(sequence, payload)) + payload
         try:
             if os.write(file, group) < len(group):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -58,8 +60,8 @@ class Journal:
             raise
         self._last = self._offset
         self._offset += len(group)
-        self._sequence += 1
-        return self._sequence
+        self._sequence = sequence
+        return sequence
 
     def retract(self) -> None:
         """Takes the latest append back, which `sync` failed for; its segment, in an unknown state, is given up."""
@@ -111,9 +113,11 @@ class Journal:
             self._give_up()
 
     def _give_up(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            # Closed it is in any case; what did not come to the disk by then, `sync` has told or was not asked.
+            with suppress(OSError):
+                os.close(file)
 
 
 def replay(folder: Path, after: int) -> Iterator[tuple[int, bytes]]:
@@ -178,10 +182,6 @@ def _any_group_after(data: bytes, offset: int) -> bool:
         if _read(data, offset):
             return True
     return False
-
-
-def _group(sequence: int, payload: bytes) -> bytes:
-    return _HEAD.pack(_MAGIC, sequence, len(payload), _crc(sequence, payload)) + payload
 
 
 def _crc(sequence: int, payload: bytes) -> int:

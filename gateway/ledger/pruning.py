@@ -30,6 +30,12 @@ SELECT holder, sum(granted), sum(charged), sum(lapsed) FROM chain WHERE number <
 ON CONFLICT DO UPDATE SET
     granted = granted + excluded.granted, charged = charged + excluded.charged, lapsed = lapsed + excluded.lapsed
 """
+_CARRIED = """
+SELECT json_group_array(json_array(holder, granted, charged, lapsed))
+FROM (SELECT * FROM carried WHERE holder > ? ORDER BY holder LIMIT ?)
+"""
+# Holders read by one statement, in one piece: for every row of its own the event loop would be held up.
+_AT_ONCE = 500
 _FORGET_FORCED = """
 DELETE FROM forced WHERE CASE boot WHEN ? THEN uptime + until - at < ? ELSE until < ? END
 """
@@ -66,10 +72,14 @@ def checkpoint(db: sqlite3.Connection, through: int, hash_: bytes, last: int, mi
 
 def carried_digest(db: sqlite3.Connection) -> str:
     """SHA-256, in hexadecimal, of `carried` as one JSON list of its rows by holder. Raises sqlite3.Error."""
-    digest, rows = hashlib.sha256(b"["), db.execute("SELECT * FROM carried ORDER BY holder")
-    for number, row in enumerate(rows):
-        digest.update(b"," if number else b"")
-        digest.update(orjson.dumps(row))
+    digest, comma, last = hashlib.sha256(b"["), b"", ""
+    while True:
+        [(text,)] = db.execute(_CARRIED, (last, _AT_ONCE))
+        rows = orjson.loads(text)
+        if not rows:
+            break
+        digest.update(comma + b",".join(map(orjson.dumps, rows)))
+        comma, last = b",", rows[-1][0]
     digest.update(b"]")
     return digest.hexdigest()
 

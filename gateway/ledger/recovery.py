@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import sqlite3
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from gateway.ledger.accounts import Accounts, lapses
 from gateway.ledger.encoding import decode, encode
 from gateway.ledger.journal import Journal, replay
 from gateway.ledger.records import Forced, LedgerCorrupt, Release
-from gateway.ledger.tables import Tables
+from gateway.ledger.tables import Durability, Tables
 
 BOOK, JOURNAL = "book.sqlite3", "journal"
 """Of the ledger's folder: the book's file, and the folder of the journal's segments."""
@@ -63,6 +64,27 @@ def _take(file: int) -> None:
 def touch(path: Path) -> None:
     """The file, made for the process's own user alone where it is missing: SQLite would let everybody read."""
     os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
+
+
+def start(
+    folder: Path, durability: Durability, segment: int, wall: float
+) -> tuple[Tables, Accounts, tuple[Forced, ...], Journal]:
+    """The book, what it and the journal's tail say together, and the journal to go on with, at `wall` seconds.
+
+    What a dead process has reserved is released. Raises OSError, sqlite3.Error, LedgerCorrupt.
+    """
+    touch(folder / BOOK)
+    tables = Tables(folder / BOOK, durability)
+    try:
+        migrate(tables, folder / JOURNAL, wall)
+        accounts, forced, journal = restore(tables, folder / JOURNAL, segment)
+        release_open(accounts, journal, wall)
+        if durability == "power":
+            journal.sync()
+    except (OSError, sqlite3.Error, LedgerCorrupt):
+        tables.close()
+        raise
+    return tables, accounts, forced, journal
 
 
 def migrate(tables: Tables, journal: Path, wall: float) -> None:

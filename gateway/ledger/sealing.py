@@ -2,18 +2,25 @@
 
 import sqlite3
 
+import orjson
+
 from gateway.ledger import chain
 
-BATCH = 10_000
-"""Rows that one transaction moves at most."""
+BATCH = 200
+"""Rows that one transaction moves at most: a millisecond's work for the interpreter, which the event loop needs too."""
 
 GRACE = 5.0
 """Seconds past its end in which a minute still waits for its last groups."""
 
+# In one piece: for every row that SQLite hands over, its thread lets go of the interpreter and waits for it again.
 _ENDED = """
-SELECT kind, minute, account, holder, organization, route, upstream, NULL, NULL, tokens,
+SELECT json_group_array(json_array(
+    kind, minute, account, holder, organization, route, upstream, NULL, NULL, tokens,
     count, granted, charged, lapsed, cost, outcomes, '{}'
-FROM open WHERE minute <= ? ORDER BY minute, kind, account, route, tokens, holder, organization, upstream LIMIT ?
+)) FROM (
+    SELECT * FROM open WHERE minute <= ?
+    ORDER BY minute, kind, account, route, tokens, holder, organization, upstream LIMIT ?
+)
 """
 _REMOVE = """
 DELETE FROM open
@@ -36,7 +43,8 @@ def seal(db: sqlite3.Connection, minute: int) -> bool:
 
     From then on nothing is posted to them. A minute sealed before stays so. Raises sqlite3.Error.
     """
-    rows = [chain.Row(*row) for row in db.execute(_ENDED, (minute, BATCH))]
+    [(ended,)] = db.execute(_ENDED, (minute, BATCH))
+    rows = [chain.Row(*row) for row in orjson.loads(ended)]
     if rows:
         last = rows[-1]
         key = (last.minute, last.kind, last.account, last.route, last.tokens, last.holder)

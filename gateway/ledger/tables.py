@@ -9,8 +9,9 @@ from typing import Literal
 import orjson
 
 from gateway.ledger import applying, migration, pruning, sealing
-from gateway.ledger.accounts import Accounts, Balance, Sums
-from gateway.ledger.applying import Group
+from gateway.ledger.accounts import Accounts, Balance
+from gateway.ledger.applying import Group, Pause
+from gateway.ledger.backlog import Batch
 from gateway.ledger.records import Forced, LedgerCorrupt, Reserve, Term
 from gateway.ledger.schema import VERSION
 
@@ -81,6 +82,11 @@ class Tables:
         with self._transaction():
             applying.apply(self._db, groups)
 
+    def add(self, batch: Batch, pause: Pause) -> None:
+        """As `apply` does, with a batch that is whole in the book or not at all; `pause`s within the transaction."""
+        with self._transaction():
+            applying.add(self._db, batch, pause)
+
     def seal(self, wall: float) -> bool:
         """Seals the minutes that are over at `wall` seconds, their groups all being applied; whether more are left."""
         with self._transaction():
@@ -103,18 +109,6 @@ class Tables:
         """Brings what is applied to the disk itself; False while a reader keeps a part of it waiting."""
         busy, pages, moved = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         return not busy and pages == moved
-
-    def sums(self) -> Sums:
-        """The sums over all balances, read by a connection of its own from whatever thread."""
-        reader = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=0.25)
-        try:
-            row = reader.execute(
-                "SELECT sum(granted), sum(charged), sum(reserved), sum(lapsed), sum(balance) FROM balances"
-            ).fetchone()
-        finally:
-            reader.close()
-        granted, charged, reserved, lapsed, balance = (value or 0 for value in row)
-        return granted, charged, reserved, lapsed, balance
 
     def close(self) -> None:
         """Closes the file, the last transaction rolled back if it has not ended."""

@@ -1,6 +1,6 @@
 """What the metrics say of tokens, counted from the records that are in the journal."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import assert_never
 
 from gateway.ledger import records
@@ -16,15 +16,24 @@ class Tally:
     """
 
     def __init__(self, free: str) -> None:
-        self.charged: Counter[tuple[str, str]] = Counter()
         self.released: Counter[str] = Counter()
         self._free = free
+        self._operations: Counter[tuple[str, str]] = Counter()
+        self._lookups: defaultdict[str, int] = defaultdict(int)
+
+    @property
+    def charged(self) -> Counter[tuple[str, str]]:
+        """By route and reason."""
+        charged = self._operations.copy()
+        charged.update({(route, "lookup"): tokens for route, tokens in self._lookups.items()})
+        return charged
 
     def count(self, record: records.Record, count: int) -> None:
         """Takes `count` such records in."""
+        if isinstance(record, records.Charge):  # before all others: nearly every record is one
+            self._lookups[record.route] += record.tokens * count
+            return
         match record:
-            case records.Charge():
-                self.charged[record.route, "lookup"] += record.tokens * count
             case records.Sale(reserve):
                 self._spread(reserve, reserve.tokens, count)
             case records.Settle(reserve, tokens):
@@ -52,5 +61,5 @@ class Tally:
         for name, part in reserve.lines:
             taken = min(part, tokens)
             tokens -= taken
-            self.charged[reserve.route, _REASONS.get(name, "options")] += taken * count
-        self.charged[reserve.route, "lookup"] += tokens * count
+            self._operations[reserve.route, _REASONS.get(name, "options")] += taken * count
+        self._operations[reserve.route, "lookup"] += tokens * count

@@ -62,6 +62,17 @@ def test_bucket_has_room_after_the_wait_and_not_before(policy: ThrottlePolicy, s
     assert bucket.take(now + wait * 1.001 + 1e-6)
 
 
+@given(POLICIES, STEPS, st.integers(1, 25))
+def test_bucket_spent_from_tells_its_state_after_each_it_had_room_for(
+    policy: ThrottlePolicy, steps: list[float], most: int
+) -> None:
+    spent, taken = TokenBucket(policy), TokenBucket(policy)
+    for now in times(steps):
+        states = [taken.state(now) for _ in range(most) if taken.take(now)]
+        assert spent.spend(now, most) == states
+        assert spent.state(now) == taken.state(now)
+
+
 def test_bucket_given_back_is_as_if_never_taken() -> None:
     bucket = TokenBucket(ThrottlePolicy(Rate(60, 60.0), 3))
     assert [bucket.take(START) for _ in range(4)] == [True, True, True, False]
@@ -69,6 +80,15 @@ def test_bucket_given_back_is_as_if_never_taken() -> None:
     assert bucket.state(START) == (1, 2)
     for _ in range(5):
         bucket.give_back()
+    assert bucket.state(START) == (3, 0)
+
+
+def test_bucket_is_given_back_several_at_once() -> None:
+    bucket = TokenBucket(ThrottlePolicy(Rate(60, 60.0), 3))
+    assert [bucket.take(START) for _ in range(3)] == [True] * 3
+    bucket.give_back(2)
+    assert bucket.state(START) == (2, 1)
+    bucket.give_back(2)
     assert bucket.state(START) == (3, 0)
 
 

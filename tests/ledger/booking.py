@@ -13,7 +13,9 @@ from gateway.ledger.book import Book
 from gateway.ledger.encoding import encode
 from gateway.ledger.journal import Journal
 from gateway.ledger.records import Record
+from gateway.ledger.sums import booked
 from gateway.ledger.tables import Tables
+from gateway.ledger.totals import Sums
 
 
 class Rig:
@@ -39,6 +41,11 @@ class Rig:
         """Lookups of the chain and of open rows together."""
         both = "SELECT count FROM open UNION ALL SELECT count FROM chain WHERE kind = 'lookups'"
         return int(str(rows(self.path, f"SELECT coalesce(sum(count), 0) FROM ({both})")[0][0]))
+
+    def sums(self) -> Sums:
+        """Over all balances in the book."""
+        with closing(sqlite3.connect(self.path)) as db:
+            return booked(db)[1]
 
     def audit(self) -> None:
         with closing(sqlite3.connect(self.path)) as db:

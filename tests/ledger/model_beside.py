@@ -16,7 +16,8 @@ from gateway.admission.charge import Charge
 from gateway.admission.outcomes import Outcome
 from gateway.admission.snapshot import Account
 from gateway.errors import Problem
-from gateway.meter import HOUSE, Reservation, State
+from gateway.meter import HOUSE
+from gateway.reservation import Reservation, State
 
 FOLDERS = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
 

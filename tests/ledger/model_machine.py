@@ -30,7 +30,7 @@ from ledger.model_settings import (
 from gateway.admission.charge import Charge, Quote
 from gateway.admission.outcomes import Outcome
 from gateway.admission.snapshot import Account, Every, Plan, Rate
-from gateway.meter import Reservation
+from gateway.reservation import Reservation
 
 
 class LedgerMachine(Beside):
@@ -108,6 +108,7 @@ class LedgerMachine(Beside):
     def correct(self, place: int, tokens: int, ends: bool) -> None:
         account = self.account(place)
         done = self.process.do(lambda: self.corrected(account, tokens))
+        self.reference.sit(account)
         if account.plan.grant is None or (before := self.reference.look(account, self.world.wall).balance) + tokens < 0:
             assert done is None
         else:
@@ -210,4 +211,4 @@ class LedgerMachine(Beside):
             assert purse == expected.get(holder, empty), holder
             assert purse.granted == purse.balance + purse.charged + purse.reserved + purse.lapsed
             assert min(purse.balance, purse.reserved, purse.charged) >= 0
-        assert self.process.ledger.drift() == 0
+        assert self.process.drift() == 0

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from errno import EIO
 from math import inf
@@ -16,6 +16,8 @@ from typing import Literal, TypeVar
 from gateway.admission.snapshot import Account
 from gateway.errors import Problem
 from gateway.ledger.ledger import Ledger
+from gateway.ledger.recovery import BOOK
+from gateway.ledger.sums import booked
 from gateway.ledger.tables import Durability, Tables
 from gateway.meter import Meter
 from gateway.roster import Roster
@@ -213,7 +215,7 @@ class Process:
     @property
     def posted(self) -> bool:
         """Whether this turn has anything for the journal."""
-        return bool(self.ledger._group.counts)
+        return not self.ledger._group.empty
 
     def turn(self) -> bool:
         """Ends the turn; whether the journal took what was done in it."""
@@ -223,6 +225,15 @@ class Process:
         if self.loop.broken:
             raise self.loop.broken[0]
         return committed.done() and committed.exception() is None
+
+    def drift(self) -> int:
+        """What the ledger tells of it, without a turn."""
+        accounts, drift = self.ledger.accounts, self.ledger.accounts.drift()
+        with closing(sqlite3.connect(self.folder / BOOK)) as db:
+            applied, sums = booked(db)
+        if self.ledger.idle and applied == self.ledger._journal.sequence:
+            drift += sum(abs(a - b) for a, b in zip(sums, accounts.sums(), strict=True))
+        return drift
 
     def catch_up(self) -> None:
         """Has the book's thread apply everything that is in the journal."""

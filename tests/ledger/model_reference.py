@@ -76,10 +76,6 @@ class Reference:
 
     def configure(self, accounts: tuple[Account, ...]) -> None:
         self.accounts = {account.id: account for account in accounts}
-        for name, bucket in list(self.buckets.items()):
-            policy = self.accounts[name].plan.throttle if name in self.accounts else None
-            if policy is None or (policy.rate, policy.burst) != (bucket.rate, bucket.burst):
-                del self.buckets[name]
 
     def commit(self) -> None:
         self.committed = self.books.copy()
@@ -114,6 +110,7 @@ class Reference:
 
     def look(self, account: Account, wall: float) -> Purse:
         """The balance, brought up to its plan."""
+        self.sit(account)
         if account.former is not None:
             self._inherit(account.former, account.holder)
         purse = renewed(self.purse(account.holder), account.plan, wall)
@@ -188,6 +185,12 @@ class Reference:
         self.put(holder, purse._replace(granted=purse.granted + tokens, balance=purse.balance + tokens))
 
     # What holds them back
+
+    def sit(self, account: Account) -> None:
+        """Whoever is seen under another throttle than before begins with a full one."""
+        policy, bucket = account.plan.throttle, self.buckets.get(account.id)
+        if bucket is not None and (policy is None or (policy.rate, policy.burst) != (bucket.rate, bucket.burst)):
+            del self.buckets[account.id]
 
     def bucket(self, account: Account, mono: float) -> Bucket | None:
         policy = account.plan.throttle

@@ -5,7 +5,10 @@ from pathlib import Path
 
 from gateway.admission.charge import Quote
 from gateway.admission.snapshot import Account, Every, Plan, Rate
+from gateway.admission.throttle import TokenBucket
+from gateway.ledger.accounts import Accounts
 from gateway.ledger.records import BEFORE_ANY, Charge, Forced, Grant, Reserve, Term
+from gateway.ledger.tab import Tab
 from gateway.roster import Roster
 
 LOOKUP_QUOTE = Quote(1, lines=(("base", 1),))
@@ -17,6 +20,11 @@ SPENDERS = Roster.of([SPENDER], "UTC")
 GRANT = Grant("acme", 2000, Term(7, 2000), BEFORE_ANY, 30.0)
 CHARGE = Charge("ci", "acme", "acme", "product", "api", 6, 29_000_000, "hit", unlimited=False)
 FORCED = Forced("acme", 100.0, 220.0, "boot", 10.0)
+
+
+def tab(accounts: Accounts, record: Charge = CHARGE, bucket: TokenBucket | None = None) -> Tab:
+    """One on the balance that the record is about."""
+    return Tab(record, accounts.balance(record.holder), bucket)
 
 
 def reserve(number: int, tokens: int = 9) -> Reserve:

@@ -4,7 +4,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ledger.stores import NOVEMBER, Store, filled, lookup, reserve
+from ledger.folders import NOVEMBER, Store, filled, lookup, reserve
 from support.clock import FakeClock
 
 from gateway.errors import BadStart

@@ -10,7 +10,7 @@ from ledger.samples import CHARGE, GRANT
 from structlog.testing import capture_logs
 from support.polling import eventually
 
-from gateway.ledger import book as module
+from gateway.ledger import backlog, book
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ def test_everything_submitted_is_applied_once(rig: Rig) -> None:
     rig.book.drain()
     assert rig.book.applied == 101
     assert rig.lookups() == 100
-    assert rig.book.sums() == (2000, 600, 0, 0, 1400)
+    assert rig.sums() == (2000, 600, 0, 0, 1400)
     assert rig.book.healthy
 
 
@@ -78,15 +78,17 @@ def test_a_full_disk_is_waited_for_and_told(rig: Rig) -> None:
 
 
 def test_far_behind_it_queues_no_more_than_its_bound(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "QUEUE", 5)
-    monkeypatch.setattr(module, "BATCH", 3)
+    monkeypatch.setattr(backlog, "MOST", 5)
+    monkeypatch.setattr(book, "BATCH", 3)
     other = rig.lock()
     for _ in range(10):
         rig.post(CHARGE)
     eventually(lambda: not rig.book.healthy)
-    for _ in range(20):
-        rig.post(CHARGE)
-    assert len(rig.book._queue) <= 5
+    for number in range(20):
+        rig.post(CHARGE._replace(account=f"a{number}"))
+    waiting = rig.book._backlog.take()
+    assert waiting is not None
+    assert len(waiting) == 5
     other.execute("ROLLBACK")
     other.close()
     rig.book.drain()
@@ -94,6 +96,18 @@ def test_far_behind_it_queues_no_more_than_its_bound(rig: Rig, monkeypatch: pyte
         rig.post(CHARGE)
     rig.book.drain()
     assert rig.lookups() == 34
+
+
+def test_what_is_read_from_the_journal_ends_where_memory_goes_on(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(book, "BATCH", 3)
+    monkeypatch.setattr(book, "SLICE", 2)
+    for _ in range(8):
+        rig.write(CHARGE)
+    rig.book._backlog.add(rig.write(CHARGE), [(CHARGE, 1)], ())
+    rig.post(CHARGE)
+    rig.book.drain()
+    assert rig.book.applied == 10
+    assert rig.lookups() == 10
 
 
 def test_closing_gives_up_what_cannot_be_applied_and_the_next_book_goes_on(tmp_path: Path) -> None:

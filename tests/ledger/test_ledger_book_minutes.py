@@ -108,7 +108,7 @@ def test_what_is_kept_long_enough_goes_when_a_minute_is_sealed(tmp_path: Path) -
         rig.book.drain()
     assert rows(rig.path, "SELECT kind FROM chain") == [("checkpoint",)]
     assert rows(rig.path, "SELECT * FROM answers") == []
-    assert rig.book.sums() == (2000, 6, 0, 0, 1994)
+    assert rig.sums() == (2000, 6, 0, 0, 1994)
     rig.audit()
     rig.close()
 

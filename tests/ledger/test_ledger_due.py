@@ -283,7 +283,7 @@ async def test_what_an_operation_gives_back_is_carried_over(start: Start) -> Non
     await rig.restart(who)
     standing = rig.meter.standing(who)
     assert (standing.remaining, rig.balance().reserved, rig.balance().lapsed) == (4000 - 1 - 6, 0, 0)
-    assert rig.ledger.drift() == 0
+    assert await rig.ledger.drift() == 0
 
 
 async def test_an_idle_account_loses_nothing(start: Start) -> None:

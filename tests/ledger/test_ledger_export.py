@@ -3,7 +3,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ledger.stores import LINES, NOVEMBER, Store, correction, filled, grant, lookup, release, reserve, settle
+from ledger.folders import LINES, NOVEMBER, Store, correction, filled, grant, lookup, release, reserve, settle
 
 from gateway.errors import BadStart
 from gateway.ledger.export import Exported, export, minute_of

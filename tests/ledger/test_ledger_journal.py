@@ -181,6 +181,39 @@ def test_a_retracted_group_does_not_count(tmp_path: Path, monkeypatch: pytest.Mo
     journal.close()
 
 
+def refused_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing a file tells, once it is closed all the same, that not all of it came to the disk."""
+    close, left = os.close, [OSError(errno.EIO, "close")]
+
+    def closing(file: int) -> None:
+        close(file)
+        if left:
+            raise left.pop()
+
+    monkeypatch.setattr("os.close", closing)
+
+
+def test_a_retracted_segment_that_does_not_close_well_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = write(tmp_path, b"good", b"not synced")
+    refused_once(monkeypatch)
+    journal.retract()
+    assert journal.append(b"synced") == 2
+    assert groups(tmp_path) == [b"good", b"synced"]
+    journal.close()
+
+
+def test_a_full_segment_that_does_not_close_well_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = write(tmp_path, b"good", segment=10)
+    refused_once(monkeypatch)
+    assert [journal.append(payload) for payload in (b"better", b"best")] == [2, 3]
+    assert groups(tmp_path) == [b"good", b"better", b"best"]
+    journal.close()
+
+
 def test_sync_brings_the_segment_and_its_name_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced = list[str]()
     for name in ("fsync", "fdatasync"):

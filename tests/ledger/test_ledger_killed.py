@@ -40,7 +40,7 @@ async def test_a_killed_process_loses_nothing_it_said_and_nothing_counts_twice(
         meter.reserve(SPENDER, ROUTE, FORCED_QUOTE)
     assert caught.value.reason is Reason.force_refresh_capped
     ledger._book.drain()
-    assert ledger.drift() == 0
+    assert await ledger.drift() == 0
     await ledger.close()
 
     book = tmp_path / "book.sqlite3"
@@ -70,7 +70,7 @@ async def test_a_process_killed_while_it_seals_and_prunes_leaves_a_whole_book(tm
         assert charged + 6 * said[-1] <= now <= charged + 6 * (said[-1] + 21)
         charged = now
         ledger._book.drain()
-        assert ledger.drift() == 0
+        assert await ledger.drift() == 0
         await ledger.close()
         with closing(sqlite3.connect(tmp_path / "book.sqlite3")) as db:
             audit(db)

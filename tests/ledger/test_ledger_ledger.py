@@ -1,29 +1,41 @@
 import asyncio
 import os
+import sqlite3
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ledger.ledgers import Disk, failure, full_disk, is_healthy, journal, opened
-from ledger.samples import CHARGE, GRANT, reserve, rows
+from ledger.samples import CHARGE, GRANT, reserve, rows, tab
 from support.clock import FakeClock
 
 from gateway.errors import Problem, Reason
 from gateway.ledger.accounts import Balance
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.records import Record, Settle, Term
+from gateway.ledger.sums import booked
+from gateway.ledger.totals import Sums
 
 # Groups
 
 
 async def test_one_turns_records_are_one_group_and_equal_ones_are_counted(tmp_path: Path) -> None:
     async with opened(tmp_path) as ledger:
-        for record in (GRANT, CHARGE, CHARGE, reserve(1), CHARGE):
-            ledger.post(record)
+        lookups = tab(ledger.accounts)
+        ledger.post(GRANT)
+        ledger.count(lookups)
+        ledger.post(reserve(1))
+        assert ledger.count(lookups, 2) == 2000 - 18
+        assert ledger.accounts.balance("acme") == Balance(2000, 18, 9, 0, 1973, Term(7, 2000))
         await ledger.committed()
-        ledger.post(CHARGE)
+        ledger.count(lookups)
         await ledger.committed()
-        assert journal(tmp_path) == [[(GRANT, 1), (CHARGE, 3), (reserve(1), 1)], [(CHARGE, 1)]]
+        assert journal(tmp_path) == [[(GRANT, 1), (reserve(1), 1), (CHARGE, 3)], [(CHARGE, 1)]]
         assert ledger.accounts.balance("acme") == Balance(2000, 24, 9, 0, 1967, Term(7, 2000))
+        await ledger.booked()
+        assert rows(tmp_path / "book.sqlite3", "SELECT count FROM open") == [(4,)]
+        assert await ledger.drift() == 0
 
 
 async def test_with_nothing_under_way_committed_is_done_at_once(tmp_path: Path) -> None:
@@ -48,15 +60,17 @@ async def test_a_listener_hears_what_is_written(tmp_path: Path, monkeypatch: pyt
     heard = list[tuple[Record, int]]()
     async with opened(tmp_path) as ledger:
         ledger.listen(lambda record, count: heard.append((record, count)))
-        ledger.post(CHARGE)
-        ledger.post(CHARGE)
+        lookups = tab(ledger.accounts)
+        ledger.count(lookups)
+        ledger.count(lookups)
+        ledger.post(GRANT)
         assert heard == []
         await ledger.committed()
         with monkeypatch.context() as broken:
             broken.setattr("os.write", full_disk)
-            ledger.post(CHARGE)
+            ledger.count(lookups)
             await failure(ledger.committed())
-    assert heard == [(CHARGE, 2)]
+    assert heard == [(GRANT, 1), (CHARGE, 2)]
 
 
 async def test_a_group_that_is_not_written_is_undone_newest_first(
@@ -86,7 +100,7 @@ async def test_a_group_that_is_not_written_is_undone_newest_first(
         assert is_healthy(ledger)
         assert journal(tmp_path) == [[(GRANT, 1)], [(CHARGE, 1)]]
         ledger._book.drain()
-        assert ledger.drift() == 0
+        assert await ledger.drift() == 0
 
 
 async def test_a_number_that_cannot_be_written_is_charged_to_nobody(tmp_path: Path) -> None:
@@ -110,9 +124,10 @@ async def test_with_power_the_next_group_gathers_while_one_is_synced(
         assert journal(tmp_path) == [[(GRANT, 1)]]
         assert not first.done()
         late = ledger.committed()
-        ledger.post(CHARGE)
+        lookups = tab(ledger.accounts)
+        ledger.count(lookups)
         await asyncio.to_thread(lambda: None)
-        ledger.post(CHARGE)
+        ledger.count(lookups)
         second = ledger.committed()
         disk.go.release()
         await first
@@ -129,14 +144,18 @@ async def test_with_power_a_failed_sync_undoes_what_gathered_too(
     disk, undone = Disk(monkeypatch), list[str]()
     async with opened(tmp_path, "power") as ledger:
         disk.works = False
+        lookups = tab(ledger.accounts)
         ledger.post(GRANT, lambda: undone.append("grant"))
+        ledger.count(lookups)
         first = ledger.committed()
         await disk.is_asked()
-        ledger.post(CHARGE, lambda: undone.append("charge"))
+        ledger.post(reserve(1), lambda: undone.append("reserve"))
+        ledger.count(lookups)
         second = ledger.committed()
         disk.go.release()
         assert await failure(first) is await failure(second) is Reason.ledger_unavailable
-        assert undone == ["charge", "grant"]
+        assert undone == ["reserve", "grant"]
+        assert lookups.count == 0
         assert ledger.accounts.balance("acme") == Balance()
         assert not is_healthy(ledger)
         disk.works = True
@@ -166,7 +185,7 @@ async def test_with_power_closing_waits_for_the_last_sync(tmp_path: Path, monkey
 async def test_a_journal_that_failed_is_healthy_again_without_another_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.ledger.ledger._RETRY", 0.001)
+    monkeypatch.setattr("gateway.ledger.writing._RETRY", 0.001)
     async with opened(tmp_path) as ledger:
         with monkeypatch.context() as broken:
             broken.setattr("os.write", full_disk)
@@ -181,6 +200,8 @@ async def test_a_journal_that_failed_is_healthy_again_without_another_request(
                 break
         assert is_healthy(ledger)
         assert ledger.accounts.open == {}
+        async with asyncio.timeout(20):
+            await ledger.booked()
 
 
 async def test_a_journal_that_works_or_is_under_way_is_not_asked(
@@ -216,18 +237,60 @@ async def test_size_and_drift(tmp_path: Path) -> None:
         await ledger.committed()
         ledger._book.drain()
         assert ledger.size() > empty > 0
-        assert ledger.drift() == 0
+        assert await ledger.drift() == 0
         ledger.accounts.balance("acme").granted += 7
         ledger.accounts.balance("acme").balance += 7
-        assert ledger.drift() == 14
+        assert await ledger.drift() == 14
         ledger.post(CHARGE)
-        assert ledger.drift() == 0
+        assert await ledger.drift() == 0
 
 
 async def test_an_unreadable_book_is_no_drift(tmp_path: Path) -> None:
     async with opened(tmp_path) as ledger:
         (tmp_path / "book.sqlite3").rename(tmp_path / "elsewhere")
-        assert ledger.drift() == 0
+        assert await ledger.drift() == 0
+
+
+@pytest.fixture
+def slowly(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """The book's sums are read no sooner than this is set."""
+    go = threading.Event()
+
+    def waiting(db: sqlite3.Connection) -> tuple[int, Sums]:
+        go.wait()
+        return booked(db)
+
+    monkeypatch.setattr("gateway.ledger.ledger.booked", waiting)
+    yield go
+    go.set()
+
+
+async def test_what_the_book_takes_in_meanwhile_is_no_drift(tmp_path: Path, slowly: threading.Event) -> None:
+    async with opened(tmp_path) as ledger:
+        ledger.post(GRANT)
+        await ledger.booked()
+        drift = asyncio.create_task(ledger.drift())
+        await asyncio.sleep(0)
+        ledger.post(CHARGE)
+        await ledger.booked()
+        slowly.set()
+        assert await drift == 0
+
+
+async def test_sums_that_take_too_long_are_no_drift(
+    tmp_path: Path, slowly: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.ledger.ledger._PATIENCE", 0.01)
+    async with opened(tmp_path) as ledger:
+        assert await ledger.drift() == 0
+        slowly.set()
+
+
+async def test_once_closed_memory_is_all_that_can_drift(tmp_path: Path) -> None:
+    async with opened(tmp_path) as ledger:
+        ledger.post(GRANT)
+    ledger.accounts.balance("acme").balance += 3
+    assert await ledger.drift() == 3
 
 
 async def test_what_the_ledger_keeps_is_for_its_own_user_alone(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + EXAMPLES // 10)]
 @pytest.mark.no_cover
 @pytest.mark.parametrize("share", range(SHARES))
 def test_whatever_is_done_the_ledger_adds_up(share: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.ledger.ledger.Tables", GatedTables)
+    monkeypatch.setattr("gateway.ledger.recovery.Tables", GatedTables)
     monkeypatch.setattr("gateway.ledger.journal.os", Os())
     machine = type("Share", (LedgerMachine,), {})
     run_state_machine_as_test(

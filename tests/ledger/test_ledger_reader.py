@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ledger.stores import DECEMBER, NOVEMBER, Store, filled, grant, lookup, reserve, settle, spend
+from ledger.folders import DECEMBER, NOVEMBER, Store, filled, grant, lookup, reserve, settle, spend
 
 from gateway.errors import BadStart
 from gateway.ledger import reader

@@ -157,5 +157,5 @@ async def test_records_are_kept_as_long_as_asked(tmp_path: Path) -> None:
         clock.advance(60.0)
         await asyncio.to_thread(ledger._book.drain)
     assert await ledger.read(lambda db: db.execute("SELECT kind FROM chain").fetchall()) == [("checkpoint",)]
-    assert ledger.drift() == 0
+    assert await ledger.drift() == 0
     await ledger.close()

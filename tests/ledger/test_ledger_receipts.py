@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ledger.stores import NOVEMBER, Store, refund, release, reserve, settle
+from ledger.folders import NOVEMBER, Store, refund, release, reserve, settle
 
 from gateway.errors import Reason
 from gateway.ledger.receipts import _OPERATIONS, operation_of, receipt, receipt_id, receipts, utc

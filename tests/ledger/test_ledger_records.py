@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.ledger.encoding import _KINDS, decode, encode
+from gateway.ledger.encoding import _KINDS, decode, encode, line, payload
 from gateway.ledger.records import (
     Charge,
     Correction,
@@ -72,6 +72,11 @@ def test_a_group_reads_as_it_was_written(entries: list[Entry]) -> None:
     found = decode(encode(entries))
     assert found == entries
     assert [type(record) for record, _ in found] == [type(record) for record, _ in entries]
+
+
+@given(st.lists(st.tuples(RECORDS, st.integers(1, 2**40)), max_size=5))
+def test_a_line_says_how_often_it_is_there(entries: list[Entry]) -> None:
+    assert payload([line(record) % count for record, count in entries]) == encode(entries)
 
 
 @pytest.mark.parametrize(

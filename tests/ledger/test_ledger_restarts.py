@@ -20,7 +20,7 @@ async def test_what_was_posted_is_there_after_a_restart(tmp_path: Path) -> None:
     async with opened(tmp_path) as ledger:
         assert ledger.accounts.balance("acme") == Balance(2000, 12, 0, 0, 1988, Term(7, 2000))
         assert ledger.forced == (FORCED._replace(until=1e12),)
-        assert ledger.drift() == 0
+        assert await ledger.drift() == 0
 
 
 async def test_the_journal_alone_is_enough(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ async def test_the_journal_alone_is_enough(tmp_path: Path) -> None:
         assert ledger.forced == (FORCED, FORCED)
         assert ledger.next_id() == 5
         ledger._book.drain()
-        assert ledger.drift() == 0
+        assert await ledger.drift() == 0
 
 
 async def test_open_reservations_are_released_at_the_start(tmp_path: Path) -> None:

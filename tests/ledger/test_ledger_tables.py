@@ -7,8 +7,10 @@ import pytest
 from ledger.auditing import audit
 from ledger.samples import CHARGE, FORCED, GRANT, reserve, rows
 
+from gateway.ledger import applying
 from gateway.ledger.accounts import Balance
 from gateway.ledger.applying import Group
+from gateway.ledger.backlog import Batch
 from gateway.ledger.kept import kept
 from gateway.ledger.records import (
     BEFORE_ANY,
@@ -23,6 +25,7 @@ from gateway.ledger.records import (
     Settle,
     Term,
 )
+from gateway.ledger.sums import booked
 from gateway.ledger.tables import Durability, Tables
 
 KEPT = Kept("ci", "key", "fingerprint", 1, 500.0, "content")
@@ -46,7 +49,7 @@ def reopened(path: Path) -> Tables:
 def test_a_new_book_is_empty(tables: Tables) -> None:
     accounts = tables.load()
     assert (tables.applied, accounts.balances, accounts.open, accounts.last_id) == (0, {}, {}, 0)
-    assert (tables.sums(), tables.sealed, tables.outdated) == ((0, 0, 0, 0, 0), -1, False)
+    assert (booked(tables._db), tables.sealed, tables.outdated) == ((0, (0, 0, 0, 0, 0)), -1, False)
     assert list(tables.forced()) == []
     audit(tables._db)
 
@@ -57,11 +60,10 @@ def test_what_is_applied_is_loaded(tables: Tables, path: Path) -> None:
     tables.close()
     with closing(reopened(path)) as again:
         accounts = again.load()
-        assert again.applied == 3
         assert accounts.balances == {"acme": Balance(2000, 24, 14, 2, 1960, Term(7, 2000))}
         assert accounts.open == {1: reserve(1), 2: reserve(2, 5)}
         assert accounts.last_id == 2
-        assert again.sums() == (2000, 24, 14, 2, 1960)
+        assert (again.applied, booked(again._db)) == (3, (3, (2000, 24, 14, 2, 1960)))
         assert list(again.forced()) == [FORCED, FORCED]
         assert kept(again._db, "ci", "key") == KEPT
         audit(again._db)
@@ -108,6 +110,44 @@ def test_an_operation_is_a_record_once_it_has_ended(tables: Tables, path: Path, 
     audit(tables._db)
 
 
+def test_a_batch_is_whole_in_the_book_or_not_at_all(tables: Tables) -> None:
+    batch = Batch(1)
+    for _ in range(3):
+        batch.add([(CHARGE, 1), (CHARGE._replace(account="other"), 2)])
+    pauses = list[int]()
+    for _ in range(2):
+        tables.add(batch, lambda: pauses.append(tables.applied))
+        assert booked(tables._db) == (3, (0, 9 * 6, 0, 0, -9 * 6))
+    assert pauses == [0]
+
+
+@pytest.mark.parametrize("first", [2, 4], ids=["the book has a part of it", "a group is missing"])
+def test_a_batch_that_does_not_follow_is_refused(tables: Tables, first: int) -> None:
+    tables.apply([(1, [(CHARGE, 1)]), (2, [(CHARGE, 1)])])
+    batch = Batch(first)
+    for _ in range(3):
+        batch.add([(CHARGE, 1)])
+    with pytest.raises(LedgerCorrupt, match=f"group {first} does not follow 2"):
+        tables.add(batch, lambda: None)
+    assert (tables.applied, booked(tables._db)[1][1]) == (2, 12)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_how_it_is_sliced_does_not_matter(tables: Tables, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(applying, "SLICE", size)
+    ends: list[Entry] = [
+        (Settle(reserve(1), 6, False, "miss", 51.0), 1),
+        (Release(reserve(2, 5), False, "failed", 52.0), 1),
+    ]
+    tables.apply([(1, [(GRANT, 1), (CHARGE, 3), (reserve(1), 1), (reserve(2, 5), 1), (reserve(3), 1)])])
+    tables.apply([(2, [(CHARGE._replace(outcome="stale"), 2), *ends, (CHARGE, 1), (FORCED, 2), (KEPT, 1)])])
+    accounts = tables.load()
+    assert accounts.balances == {"acme": Balance(2000, 42, 9, 0, 1949, Term(7, 2000))}
+    assert (list(accounts.open.values()), accounts.last_id, tables.applied) == ([reserve(3)], 3, 2)
+    assert tables._db.execute("SELECT count, outcomes FROM open").fetchall() == [(6, '{"hit":4,"stale":2}')]
+    audit(tables._db)
+
+
 def test_a_kept_answer_takes_the_place_of_the_one_before(tables: Tables) -> None:
     tables.apply([(1, [(KEPT, 1)]), (2, [(KEPT._replace(operation=2), 1)])])
     tables.apply([(3, [(KEPT._replace(operation=3), 1)])])
@@ -136,7 +176,7 @@ def test_a_transaction_that_fails_changes_nothing_and_can_be_tried_again(tables:
     audit(tables._db)
     tables.apply(batch)
     assert tables.applied == 2
-    assert tables.sums() == (2000, 6, 9, 1, 1984)
+    assert booked(tables._db)[1] == (2000, 6, 9, 1, 1984)
     audit(tables._db)
 
 
@@ -148,7 +188,7 @@ def test_a_group_is_applied_once_and_none_is_left_out(tables: Tables) -> None:
     with pytest.raises(LedgerCorrupt, match="group 4 does not follow 2"):
         tables.apply([(4, [(CHARGE, 1)])])
     assert tables.applied == 2
-    assert tables.sums() == (2000, 12, 0, 0, 1988)
+    assert booked(tables._db)[1] == (2000, 12, 0, 0, 1988)
     audit(tables._db)
 
 
@@ -165,7 +205,7 @@ def test_many_holders_at_once(tables: Tables, count: int) -> None:
     for sequence in (1, 2):
         entries = [(CHARGE._replace(account=f"a{n}", holder=f"a{n}", unlimited=True), 1) for n in range(count)]
         tables.apply([(sequence, entries)])
-    assert tables.sums() == (12 * count, 12 * count, 0, 0, 0)
+    assert booked(tables._db)[1] == (12 * count, 12 * count, 0, 0, 0)
     audit(tables._db)
 
 

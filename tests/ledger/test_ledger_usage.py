@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfoNotFoundError
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ledger.stores import (
+from ledger.folders import (
     DECEMBER,
     NOVEMBER,
     Store,
