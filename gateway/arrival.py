@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
 from typing import TypeVar
 
@@ -16,8 +15,9 @@ from gateway.admission.snapshot import Route, UpstreamPolicy
 from gateway.answers.cache_status import is_readable
 from gateway.answers.head import field_lines, localised, spliced_head
 from gateway.answers.limits import TOKEN_FIELDS
-from gateway.answers.splice import cut
-from gateway.messages import Fields, Response, ending_here
+from gateway.answers.splice import cut, packed
+from gateway.cache import Cache
+from gateway.messages import Fields, Response, Splice, ending_here
 from gateway.rfc9111.directives import withheld
 from gateway.rfc9111.invalidation import cache_groups
 from gateway.rfc9111.stored import StoredResponse, Times
@@ -44,7 +44,7 @@ def for_client(route: Route, upstream: UpstreamPolicy, fields: Fields, wall: flo
         left_out |= cors.UPSTREAMS
     if "Cache-Status" in fields and not is_readable(fields.getall("Cache-Status")):
         left_out |= {"cache-status"}
-    shown = CIMultiDict([(name, value) for name, value in fields.items() if name.lower() not in left_out])
+    shown = CIMultiDict([pair for pair in fields.items() if pair[0].lower() not in left_out])
     origins, base = _places(upstream.urls)
     return dated(localised(shown, origins, base, "", route.strip_prefix), wall)
 
@@ -65,6 +65,8 @@ async def in_stored_form(
     """
     fields = for_client(prepared.route, upstream, response.fields, times.wall)
     told = await _read(prepared.told_by, response.body) if prepared.reads_content else ()
+    splice = await _spliced(response.body) if prepared.route.tokens_in_body else None
+    dressed = bytes if splice is None else spliced_head
     answer = new_stored(
         prepared.key,
         selecting,
@@ -75,14 +77,10 @@ async def in_stored_form(
         times,
         groups=prepared.memberships(cache_groups(response.fields), told),
         forced=prepared.intent is Intent.force_refresh,
+        splice=splice,
+        dressed=dressed,
     )
-    if not keep:
-        answer.head = _whole_head(fields)
-    if prepared.route.tokens_in_body:
-        answer.splice = await _read(cut, response.body)
-    if answer.splice is not None:
-        answer.head = spliced_head(answer.head)
-    return answer
+    return answer if keep else answer.replaced(head=dressed(_whole_head(fields)))
 
 
 def in_freshened_form(
@@ -97,10 +95,11 @@ def in_freshened_form(
     fields = for_client(prepared.route, upstream, response.fields, times.wall)
     stored = freshened(validated, selecting, fields, times)
     if "Cache-Groups" in response.fields:
-        stored.groups = prepared.memberships(cache_groups(response.fields), prepared.told_before(validated.groups))
-    if stored.splice is not None:
-        stored.head = spliced_head(stored.head)
-    return stored
+        told = prepared.told_before(validated.groups)
+        stored = stored.replaced(groups=prepared.memberships(cache_groups(response.fields), told))
+    if stored.splice is None and prepared.route.tokens_in_body:
+        stored = stored.replaced(splice=cut(stored.body))
+    return stored if stored.splice is None else stored.replaced(head=spliced_head(stored.head))
 
 
 def in_full(
@@ -110,7 +109,7 @@ def in_full(
     if not withheld(in_force(response.fields)[0]):
         return None
     whole = _whole_head(for_client(prepared.route, upstream, response.fields, answer.terms.date))
-    return replace(answer, head=whole if answer.splice is None else spliced_head(whole))
+    return answer.replaced(head=whole if answer.splice is None else spliced_head(whole))
 
 
 def in_full_freshened(
@@ -120,7 +119,32 @@ def in_full_freshened(
     left_out = {"set-cookie", *withheld(in_force(head_fields(stored.head))[0])}
     shown = for_client(prepared.route, upstream, response.fields, stored.terms.date)
     told = CIMultiDict([pair for pair in shown.items() if pair[0].lower() in left_out])
-    return replace(stored, head=stored.head + field_lines(told)) if told else None
+    return stored.replaced(head=stored.head + field_lines(told)) if told else None
+
+
+def cut_open(cache: Cache, stored: StoredResponse, *, gzip: bool) -> Splice | None:
+    """`stored` ready for tokens, packed for `gzip`; None where there is nowhere to put them. What that makes is kept.
+
+    To be cut open is left of what came from the second tier, or before its route added tokens; to be packed is what
+    nobody has asked for as gzip yet.
+    """
+    known = stored.splice
+    splice = cut(stored.body) if known is None else known
+    if splice is not None and gzip:
+        splice = packed(splice)
+    if splice is not None and splice is not known:
+        cache.attach(stored, spliced_head(stored.head), splice)
+    return splice
+
+
+async def _spliced(content: bytes) -> Splice | None:
+    """Cut open; packed as well where that takes long, as it must not be left to a hit."""
+    return cut(content) if len(content) <= _ON_LOOP else await asyncio.to_thread(_cut_and_packed, content)
+
+
+def _cut_and_packed(content: bytes) -> Splice | None:
+    splice = cut(content)
+    return None if splice is None else packed(splice)
 
 
 async def _read(read: Callable[[bytes], T], content: bytes) -> T:

@@ -1,7 +1,7 @@
 """The cache as the pipeline sees it: memory first, a second tier behind it, and what outdates what is stored."""
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from math import inf, nextafter
 from typing import TypeVar, assert_never
@@ -96,11 +96,15 @@ class _InFlight:
 class Cache:
     """Stored responses in `memory`, and behind it in `second` where there is one.
 
+    `peek` gives every variant in memory under a key, most recently received first, outdated ones included: as long as
+    it gives the very same tuple, nothing in that has changed. It is the memory tier's own `get`, as every hit calls it.
+
     All but `load`, `purge`, `survey` and `close` is synchronous; what the second tier is to know is told by tasks that
     the cache owns.
     """
 
     def __init__(self, memory: MemoryTier, second: SecondTier | None, clock: Clock) -> None:
+        self.peek: Callable[[str], tuple[StoredResponse, ...]] = memory.get
         self._memory = memory
         self._walks = Walks(memory, clock)
         self._behind = None if second is None else Behind(second)
@@ -127,10 +131,6 @@ class Cache:
     def has_second_tier(self) -> bool:
         """Whether `load` can find what `peek` does not."""
         return self._behind is not None
-
-    def peek(self, key: str) -> tuple[StoredResponse, ...]:
-        """Every variant in memory under `key`, most recently received first, outdated ones included."""
-        return self._memory.get(key)
 
     def look(self, key: str) -> tuple[StoredResponse, ...]:
         """As `peek`, but not a use of the key: what was used least recently stays that."""
@@ -170,13 +170,14 @@ class Cache:
         fetching.join(stored.groups)
         if fetching.outdated or fetching.ended or not self._memory.put(stored):
             return False
+        self._walks.make_room()
         if self._behind is not None:
             self._behind.save(stored)
         return True
 
-    def attach(self, stored: StoredResponse, splice: Splice) -> None:
-        """Give `stored` a splice made on demand, so that its bytes are counted."""
-        self._memory.attach(stored, splice)
+    def attach(self, stored: StoredResponse, head: bytes, splice: Splice) -> None:
+        """Give `stored` a splice made on demand, and the field section that goes with it, so that they are counted."""
+        self._memory.attach(stored, head, splice)
 
     def outdate(self, fetching: Fetching, key: str, groups: tuple[str, ...] | None = None) -> None:
         """The force refresh `fetching` of `key` has delivered: outdate everything else in `groups`, else in its own.

@@ -49,7 +49,8 @@ _FOR_EVERYONE = frozenset({"cache-control", "expires", "vary"})
 
 def ending_here(fields: Fields) -> frozenset[str]:
     """Lower-case names of a response's fields that are not passed on and not stored (RFC 9110 §7.6.1)."""
-    return HOP_BY_HOP | (nominated(fields) - _FOR_EVERYONE)
+    names = nominated(fields) - _FOR_EVERYONE
+    return HOP_BY_HOP | names if names else HOP_BY_HOP
 
 
 @dataclass(slots=True)
@@ -99,7 +100,8 @@ class Stream:
 
     `chunks` raises `errors.Problem` when the content breaks; `close` gives the upstream connection up and is
     idempotent. `length` is the declared Content-Length in bytes, None where there is none. `delimited` is False where
-    only the connection's close tells the content's end (RFC 9112 §6.3), so that a cut cannot be seen.
+    only the connection's close tells the content's end (RFC 9112 §6.3), so that a cut cannot be seen. `whole` is all of
+    the content where it came with the head, else None; `chunks` gives the same.
     """
 
     status: int
@@ -109,6 +111,7 @@ class Stream:
     close: Callable[[], Awaitable[None]]
     length: int | None = None
     delimited: bool = True
+    whole: bytes | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -116,13 +119,14 @@ class Splice:
     """A JSON object's text cut open before its closing brace, so that members can be added without parsing.
 
     `opened` is the text without the closing brace; `comma` says whether the object already holds a member.
-    `packed` is `opened` as raw DEFLATE up to a byte-aligned flush point, `crc` the CRC-32 of `opened`.
+    `packed` is `opened` as raw DEFLATE up to a byte-aligned flush point, None as long as nobody has asked for it, and
+    `crc` then the CRC-32 of `opened`.
     """
 
     opened: bytes
     comma: bool
-    packed: bytes
-    crc: int
+    packed: bytes | None = None
+    crc: int = 0
 
 
 @dataclass(slots=True)

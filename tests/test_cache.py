@@ -162,7 +162,7 @@ def test_the_counts_follow_puts_evictions_and_refusals(clock: StillClock) -> Non
 def test_an_attached_splice_counts(cache: Cache) -> None:
     stored = fetch(cache)
     before = cache.stored_bytes
-    cache.attach(stored, Splice(bytes(1000), comma=True, packed=b"", crc=0))
+    cache.attach(stored, stored.head, Splice(bytes(1000), comma=True))
     assert cache.stored_bytes > before + 1000
     assert stored.splice is not None
 

@@ -69,7 +69,7 @@ def test_outdating_reads_nothing_of_what_is_stored(cache: Cache, monkeypatch: py
     """However many belong to a group: a member is asked for its groups and its age only when it is read."""
     members = [fetch(cache, str(number)) for number in range(100)]
     asked = count()
-    monkeypatch.setattr("gateway.stores.groups._Group.outdates", lambda *_: next(asked) >= 0)
+    monkeypatch.setattr("gateway.stores.marks._Marked.outdates", lambda *_: next(asked) >= 0)
     cache.invalidate(GROUPS)
     assert next(asked) == 0
     cache.peek(members[7].key)

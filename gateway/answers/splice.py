@@ -3,6 +3,7 @@
 import re
 import struct
 import zlib
+from dataclasses import replace
 from functools import lru_cache
 
 import orjson
@@ -11,6 +12,9 @@ from gateway.answers.negotiation import weights
 from gateway.messages import Splice
 
 TOKEN_MEMBERS = frozenset({"tokens_consumed", "tokens_remaining"})
+
+CLOSING = b"}"
+"""How an object with tokens ends."""
 
 _WHITESPACE = b" \t\r\n"
 # The next bracket, brace or comma outside of strings.
@@ -38,29 +42,56 @@ def cut(body: bytes) -> Splice | None:
     except orjson.JSONDecodeError:
         return None
     if TOKEN_MEMBERS.isdisjoint(parsed):
-        return _opened(body[: body.rindex(b"}")], comma=bool(parsed))
+        return Splice(body[: body.rindex(b"}")], comma=bool(parsed))
     kept = [member for member in _members(body) if TOKEN_MEMBERS.isdisjoint(orjson.loads(b"{%b}" % member))]
-    return _opened(body[: body.index(b"{") + 1] + b",".join(kept), comma=bool(kept))
+    return Splice(body[: body.index(b"{") + 1] + b",".join(kept), comma=bool(kept))
+
+
+def packed(splice: Splice) -> Splice:
+    """`splice` ready for `join_gzip` time and again. Takes about 20 ms per MiB."""
+    if splice.packed is not None:
+        return splice
+    deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    text = deflate.compress(splice.opened) + deflate.flush(zlib.Z_SYNC_FLUSH)
+    return replace(splice, packed=text, crc=zlib.crc32(splice.opened))
 
 
 def join(splice: Splice, consumed: int, remaining: int | None) -> bytes:
     """The object with both token members as its last; `remaining` None becomes null."""
-    return splice.opened + _tail(splice, consumed, remaining)
+    return opening(splice, consumed) + number(remaining) + CLOSING
 
 
 def join_gzip(splice: Splice, consumed: int, remaining: int | None) -> bytes:
-    """`join` in the gzip coding: the packed text, the tail as a final stored block, CRC-32 and size (RFC 1952)."""
-    tail = _tail(splice, consumed, remaining)
+    """`join` in the gzip coding (RFC 1952). Takes its time where nobody has `packed` it before."""
+    splice = packed(splice)
+    return opening_gzip(splice) + closing_gzip(splice, consumed, remaining)
+
+
+def opening(splice: Splice, consumed: int) -> bytes:
+    """How `join` begins, up to the `number` that remains; `CLOSING` follows that."""
+    return splice.opened + _members_before(splice, consumed)
+
+
+def number(remaining: int | None) -> bytes:
+    """What remains, as JSON has it."""
+    return b"null" if remaining is None else b"%d" % remaining
+
+
+def opening_gzip(splice: Splice) -> bytes:
+    """How `join_gzip` begins, with what is `packed`."""
+    return _GZIP_HEADER + (splice.packed or b"")
+
+
+def closing_gzip(splice: Splice, consumed: int, remaining: int | None) -> bytes:
+    """What follows `opening_gzip`: the rest of the text as a final stored block, CRC-32 and size."""
+    tail = b"%b%b%b" % (_members_before(splice, consumed), number(remaining), CLOSING)
     size = len(tail)
-    return b"".join(
-        (
-            _GZIP_HEADER,
-            splice.packed,
-            _stored_block(1, size, size ^ 0xFFFF),
-            tail,
-            _trailer(zlib.crc32(tail, splice.crc), (len(splice.opened) + size) & 0xFFFFFFFF),
-        )
-    )
+    trailer = _trailer(zlib.crc32(tail, splice.crc), (len(splice.opened) + size) & 0xFFFFFFFF)
+    return b"%b%b%b" % (_stored_block(1, size, size ^ 0xFFFF), tail, trailer)
+
+
+def _members_before(splice: Splice, consumed: int) -> bytes:
+    return b'%b"tokens_consumed":%d,"tokens_remaining":' % (b"," if splice.comma else b"", consumed)
 
 
 @lru_cache(maxsize=64)
@@ -75,12 +106,6 @@ def accepts_gzip(accept_encoding: str | None) -> bool:
     named = [codings[name] for name in ("gzip", "x-gzip") if name in codings]
     weight = max(named) if named else codings.get("*", 0.0)
     return weight > 0 and weight >= codings.get("identity", 0.0)
-
-
-def _opened(text: bytes, *, comma: bool) -> Splice:
-    deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    packed = deflate.compress(text) + deflate.flush(zlib.Z_SYNC_FLUSH)
-    return Splice(opened=text, comma=comma, packed=packed, crc=zlib.crc32(text))
 
 
 def _members(body: bytes) -> list[bytes]:
@@ -100,10 +125,3 @@ def _members(body: bytes) -> list[bytes]:
                 depth -= 1
     members.append(body[begin : body.rindex(b"}")])
     return members
-
-
-def _tail(splice: Splice, consumed: int, remaining: int | None) -> bytes:
-    comma = b"," if splice.comma else b""
-    if remaining is None:
-        return b'%b"tokens_consumed":%d,"tokens_remaining":null}' % (comma, consumed)
-    return b'%b"tokens_consumed":%d,"tokens_remaining":%d}' % (comma, consumed, remaining)

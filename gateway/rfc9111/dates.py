@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from gateway.messages import Fields
 
@@ -22,6 +23,9 @@ _FORMATS = tuple(
     )
 )
 
+# Of the preferred format; none with a two-digit year is as short.
+_LENGTH = 29
+
 
 def parse_date(value: str, now: float) -> float | None:
     """Seconds since the epoch, or None for anything that is no HTTP-date.
@@ -29,6 +33,16 @@ def parse_date(value: str, now: float) -> float | None:
     `now`, in the same seconds, settles two-digit years: none lies more than 50 years ahead of it. The day's name is
     not held against the date. A leap second counts as the second before it, the nearest earlier time there is.
     """
+    return _timeless(value) if len(value) == _LENGTH else _parsed(value, now)
+
+
+# Within a second all answers have the same Date.
+@lru_cache(maxsize=512)
+def _timeless(value: str) -> float | None:
+    return _parsed(value, 0.0)
+
+
+def _parsed(value: str, now: float) -> float | None:
     for pattern in _FORMATS:
         if match := pattern.fullmatch(value.strip(" \t")):
             return _seconds(match, now)

@@ -16,6 +16,7 @@ _MEMBER = re.compile(r'((?:[^",]|"(?:[^"\\]|\\.)*+")*+)(,|\Z)', re.DOTALL)
 QUALIFIABLE = ("no-cache", "private")
 """The directives that may concern some fields of a response only (§5.2.2.4, §5.2.2.7)."""
 
+_NO_NAMES = frozenset[str]()
 _DELTA_LIMIT = 2**31
 _LONGEST_NAMES = 4096
 
@@ -93,7 +94,8 @@ def unqualified(found: Directives, name: str) -> bool:
 
 def withheld(found: Directives) -> frozenset[str]:
     """Lower-case names of the fields that qualified directives keep out of a shared cache."""
-    return frozenset[str]().union(*(field_names(found[name]) for name in QUALIFIABLE if name in found))
+    named = [field_names(found[name]) for name in QUALIFIABLE if name in found]
+    return _NO_NAMES.union(*named) if named else _NO_NAMES
 
 
 def delta_seconds(argument: str | None) -> float | None:

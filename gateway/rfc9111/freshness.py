@@ -70,7 +70,9 @@ def initial_age(fields: Fields, times: Times) -> float:
 
 def _age_value(fields: Fields) -> float:
     """The Age field's first member; what is no number counts as no Age (§5.1)."""
-    first = next((member for line in fields.getall("Age", ()) for member in members(line)), None)
+    if "Age" not in fields:
+        return 0.0
+    first = next((member for line in fields.getall("Age") for member in members(line)), None)
     return delta_seconds(first) or 0.0
 
 

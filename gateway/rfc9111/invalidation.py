@@ -76,7 +76,7 @@ def _strings(fields: Fields, name: str) -> tuple[str, ...]:
     than all groups that are heeded; parameters mean nothing.
     """
     text = ", ".join(fields.getall(name, ()))
-    if len(text) > _LONGEST_LIST:
+    if not 0 < len(text) <= _LONGEST_LIST:
         return ()
     try:
         parsed = http_sf.parse(text.encode("ascii"), tltype="list")

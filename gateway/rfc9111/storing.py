@@ -1,12 +1,12 @@
 """Which responses are stored, and as what (RFC 9111 §3)."""
 
-from collections.abc import Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
 from multidict import CIMultiDict
 
-from gateway.messages import Fields, ending_here
+from gateway.messages import HOP_BY_HOP, Fields, Splice, ending_here
 from gateway.rfc9111.dates import format_date
 from gateway.rfc9111.directives import Directives, members, unqualified, withheld
 from gateway.rfc9111.freshness import (
@@ -20,7 +20,7 @@ from gateway.rfc9111.freshness import (
 from gateway.rfc9111.selecting import selecting
 from gateway.rfc9111.stored import Policy, StoredResponse, Terms, Times
 from gateway.rfc9111.targeted import in_force
-from gateway.rfc9111.terms import assumable, terms
+from gateway.rfc9111.terms import assumable, distilled
 
 # The status codes whose caching requirements are met here (§5.2.2.3): RFC 9110 §15's final ones but 206 and 304.
 UNDERSTOOD = frozenset(
@@ -39,6 +39,7 @@ _SHARED = frozenset({"must-revalidate", "public", "s-maxage"})
 # Of the connection or the exchange, not of the response (§3.1, RFC 9110 §7.6.1), or made anew for each answer. What
 # earlier recipients say in Via and Cache-Status is kept (RFC 9110 §7.6.3, RFC 9211 §2).
 _NOT_KEPT = frozenset({"age", "content-length", "set-cookie"})
+_NEVER_KEPT = _NOT_KEPT | HOP_BY_HOP
 
 
 class Unstorable(Enum):
@@ -113,10 +114,10 @@ def storability(
     is whether a POST's response speaks for a GET of the same target (RFC 9110 §9.3.3). Of a stored response that a 304
     freshened, ask with GET, the stored status and the merged fields.
     """
-    found, _ = in_force(fields)
-    reason = _personal(status, fields, found, overriding(status, policy), authorized and public)
+    governing = in_force(fields)
+    reason = _personal(status, fields, governing[0], overriding(status, policy), authorized and public)
     if reason is None:
-        reason = Unstorable.request_no_store if unstored else _general(method, status, fields, found, policy, now)
+        reason = Unstorable.request_no_store if unstored else _general(method, status, fields, governing, policy, now)
     return _STORABLE if reason is None else NotStored(reason)
 
 
@@ -136,13 +137,14 @@ def _personal(status: int, fields: Fields, found: Directives, override: bool, au
 
 
 def _general(
-    method: str, status: int, fields: Fields, found: Directives, policy: Policy, now: float
+    method: str, status: int, fields: Fields, governing: tuple[Directives, bool], policy: Policy, now: float
 ) -> Unstorable | None:
+    found, _ = governing
     if method not in _METHODS:
         return Unstorable.method
     if status < 200 or ("must-understand" in found and status not in UNDERSTOOD):
         return Unstorable.status
-    told = terms(fields, now, status)
+    told = distilled(governing, fields, now, status)
     if method == "POST" and told.lifetime is None:
         return Unstorable.no_lifetime
     return None if _worth_storing(told, status, fields, found, policy) else Unstorable.no_lifetime
@@ -151,7 +153,9 @@ def _general(
 def _worth_storing(told: Terms, status: int, fields: Fields, found: Directives, policy: Policy) -> bool:
     """Whether the response can ever be served again: fresh, stale by permission, or validated."""
     hidden = withheld(found)
-    validator = any(name in fields and name not in hidden for name in ("etag", "last-modified"))
+    validator = ("ETag" in fields and "etag" not in hidden) or (
+        "Last-Modified" in fields and "last-modified" not in hidden
+    )
     seconds = lifetime(told, status, policy)
     if seconds is None:
         return validator and policy.ttl is None and assumable(found, status)
@@ -166,9 +170,13 @@ def _listed(fields: Fields, name: str) -> list[str]:
 
 def kept(fields: Fields) -> CIMultiDict[str]:
     """The fields of a response that are stored: the end-to-end ones (§3.1) that no qualified directive withholds."""
-    found, _ = in_force(fields)
-    dropped: Collection[str] = {*_NOT_KEPT, *withheld(found), *ending_here(fields)}
-    return CIMultiDict((name, value) for name, value in fields.items() if name.lower() not in dropped)
+    return _kept(fields, in_force(fields)[0])
+
+
+def _kept(fields: Fields, found: Directives) -> CIMultiDict[str]:
+    hidden, here = withheld(found), ending_here(fields)
+    dropped = _NEVER_KEPT.union(hidden, here) if hidden or here is not HOP_BY_HOP else _NEVER_KEPT
+    return CIMultiDict([(name, value) for name, value in fields.items() if name.lower() not in dropped])
 
 
 def dated(fields: Fields, wall: float) -> Fields:
@@ -178,7 +186,11 @@ def dated(fields: Fields, wall: float) -> Fields:
 
 def stored_head(fields: Fields) -> bytes:
     """The field lines to store of a response's fields, in the shape of `StoredResponse.head`."""
-    lines = "".join(f"{name}: {value}\r\n" for name, value in kept(fields).items())
+    return _lines(kept(fields))
+
+
+def _lines(fields: Fields) -> bytes:
+    lines = "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
     return lines.encode("utf-8", "surrogateescape")
 
 
@@ -202,21 +214,24 @@ def new_stored(
     *,
     groups: tuple[str, ...] = (),
     forced: bool = False,
+    splice: Splice | None = None,
+    dressed: Callable[[bytes], bytes] = bytes,
 ) -> StoredResponse:
     """Build the stored response of a complete exchange; `storability` is asked before.
 
     `request_fields` are those that `reuse.decide` is given of later requests: the selecting header fields are taken
-    from them.
+    from them. `dressed` says what becomes of the field lines that are kept.
     """
     whole = dated(fields, times.wall)
-    remaining = kept(whole)
+    governing = in_force(whole)
+    remaining = _kept(whole, governing[0])
     return StoredResponse(
         key=key,
         status=status,
         reason=reason,
-        head=stored_head(whole),
+        head=dressed(_lines(remaining)),
         body=body,
-        terms=terms(whole, times.wall, status),
+        terms=distilled(governing, whole, times.wall, status),
         selecting=selecting(fields.getall("Vary", ()), request_fields),
         etag=remaining.get("ETag"),
         last_modified=remaining.get("Last-Modified"),
@@ -225,4 +240,5 @@ def new_stored(
         initial_age=initial_age(fields, times),
         groups=groups,
         forced=forced,
+        splice=splice,
     )

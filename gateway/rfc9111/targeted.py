@@ -13,6 +13,7 @@ from gateway.rfc9111.directives import QUALIFIABLE, Directives, directives
 TARGET_LIST = ("Gateway-Cache-Control", "CDN-Cache-Control")
 """The targeted fields this cache heeds, the most applicable first (§2.2)."""
 
+_FIRST, _SECOND = TARGET_LIST
 _UNREADABLE = ""
 
 # Reading takes some 4 ms for each KiB. What is left unread may say no-store.
@@ -26,6 +27,10 @@ def in_force(fields: Fields) -> tuple[Directives, bool]:
     They are those of the first targeted field that is valid and not empty, which bars Cache-Control and Expires alike
     (§2.2); without one, those of Cache-Control.
     """
+    if _FIRST not in fields and _SECOND not in fields:
+        plain = fields.get("Cache-Control", "")
+        if len(plain) <= _REMEMBERED and len(fields.getall("Cache-Control", ())) <= 1:
+            return _plain(plain)
     lines = tuple([tuple(fields.getall(name, ())) for name in (*TARGET_LIST, "Cache-Control")])
     short = sum(map(len, chain.from_iterable(lines))) <= _REMEMBERED
     return _remembered(lines) if short else _in_force(lines)
@@ -41,6 +46,12 @@ def _in_force(lines: Sequence[Sequence[str]]) -> tuple[Directives, bool]:
 
 # Each response is asked several times on its way, and origins say few different things.
 _remembered = lru_cache(maxsize=256)(_in_force)
+
+
+@lru_cache(maxsize=256)
+def _plain(cache_control: str) -> tuple[Directives, bool]:
+    """What one line of Cache-Control says alone."""
+    return directives((cache_control,)), True
 
 
 def _targeted(lines: Iterable[str]) -> dict[str, object]:

@@ -19,7 +19,12 @@ _HEURISTIC_LIMIT = 86_400.0
 
 def terms(fields: Fields, received: float, status: int) -> Terms:
     """Distil a response's fields; `received` (seconds since the epoch) stands in for a missing or invalid Date."""
-    found, expires_counts = in_force(fields)
+    return distilled(in_force(fields), fields, received, status)
+
+
+def distilled(governing: tuple[Directives, bool], fields: Fields, received: float, status: int) -> Terms:
+    """As `terms`, where it is known already what is `in_force`."""
+    found, expires_counts = governing
     made = parse_date(fields.get("Date", ""), received)
     date = received if made is None else made
     lifetime = _explicit_lifetime(found, fields if expires_counts else None, date, received)

@@ -1,7 +1,5 @@
 """Validating a stored response and freshening it with what a 304 says (RFC 9111 §4.3 and §3.2)."""
 
-from dataclasses import replace
-
 from gateway.messages import Fields
 from gateway.rfc9111.freshness import initial_age
 from gateway.rfc9111.selecting import selecting
@@ -60,8 +58,7 @@ def freshened(stored: StoredResponse, request_fields: Fields, fields: Fields, ti
         merged.popall(name, None)
     merged.extend(update)
     remaining = kept(merged)
-    return replace(
-        stored,
+    return stored.replaced(
         head=stored_head(merged),
         terms=terms(merged, times.wall, stored.status),
         selecting=selecting(update.getall("Vary"), request_fields) if "Vary" in update else stored.selecting,

@@ -1,7 +1,6 @@
 """The second tier as the cache uses it: told by tasks of its own, after the answer, and believed with care."""
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import assert_never
 
 from gateway.ports import SecondTier
@@ -72,7 +71,7 @@ class Behind:
         """Take out `stored`, or the copy or older response in its place."""
         place = stored.key, stored.selecting
         if place in self._outdated or len(self._outdated) < UNTOLD:
-            self._outdated[place] = replace(stored, head=b"", body=b"", splice=None, outdated=True)
+            self._outdated[place] = stored.replaced(head=b"", body=b"", splice=None, outdated=True)
         else:
             self._floor = now
         self._tell_soon()

@@ -1,7 +1,7 @@
 """Walks over all that the memory tier holds, in steps between which everything else has its turn."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from gateway.ports import Clock
@@ -17,7 +17,7 @@ KEYS = 64
 # How often purges that no groups tell are asked of a stored response in one step, at most.
 _ASKED = 512
 
-FREED = 1 << 20
+FREED = 1 << 19
 """Bytes given back in one step, or little more: large bodies take long to free."""
 
 # Of the loop's time a walk that nobody waits for takes one part, and leaves so many to everything else.
@@ -25,6 +25,9 @@ _LEFT = 9
 
 # Seconds that it pauses at least: less than the loop can count is nothing to it.
 _REST = 0.001
+
+# Of which the place where a page ended consists.
+_NUMBERS = 3
 
 T = TypeVar("T")
 
@@ -38,6 +41,7 @@ class Walks:
         self._ordered: list[tuple[Purge, asyncio.Future[None]]] = []
         self._walking = False
         self._limit = memory.limit_bytes
+        self._making_room = False
         self._tasks = Tasks()
 
     def purge(self, purge: Purge) -> asyncio.Future[None]:
@@ -57,31 +61,28 @@ class Walks:
 
     async def survey(self, selection: Selection, after: str, most: int) -> tuple[list[StoredResponse], str | None]:
         """See `Cache.survey`."""
-        place, skipped = _read(after) if after else (self._memory.places, 0)
+        place, first, skipped = _read(after) if after else (0, 0, 0)
         found: list[StoredResponse] = []
-        while place > 0:
-            if place > self._memory.places:
-                place, skipped = self._memory.places, 0
-            for key in self._memory.keys(place, KEYS):
+        while place < self._memory.places:
+            # By their hashes, which stay what they are, whatever comes, goes or is used between two pages.
+            for at, key in sorted([(at, key) for key in self._memory.keys(place) if (at := _hashed(key)) >= first]):
                 for number, stored in enumerate(self._memory.look(key)):
-                    if number < skipped or not selection.takes(stored):
+                    if (at == first and number < skipped) or not selection.takes(stored):
                         continue
                     if len(found) == most:
-                        return found, f"{place}.{number}"
+                        return found, f"{place}.{at}.{number}"
                     found.append(stored)
-                place, skipped = place - 1, 0
+            place, first, skipped = place + 1, 0, 0
             await asyncio.sleep(0)
         return found, None
 
     async def members(self, wanted: Mapping[str, T]) -> AsyncIterator[tuple[T, StoredResponse]]:
         """See `Cache.members`."""
         known = {name: what for name, what in wanted.items() if self._memory.knows(name)}
-        place = self._memory.places if known else 0
-        while place > 0:
-            began, place = self._clock.steady(), min(place, self._memory.places)
-            looked = [stored for key in self._memory.keys(place, KEYS) for stored in self._memory.look(key)]
+        for keys in self._some_keys() if known else ():
+            began = self._clock.steady()
+            looked = [stored for key in keys for stored in self._memory.look(key)]
             members = [stored for stored in looked if not known.keys().isdisjoint(stored.groups)]
-            place -= KEYS
             spent = self._clock.steady() - began
             for stored in members:
                 for what in _told(stored, known):
@@ -95,6 +96,12 @@ class Walks:
         if not resizing:
             self._tasks.start(self._resize())
 
+    def make_room(self) -> None:
+        """Put out what is too much, in steps, where the tier has not done that at once."""
+        if self._memory.full and not self._making_room:
+            self._making_room = True
+            self._tasks.start(self._make_room())
+
     async def finish(self) -> None:
         """Wait for the walks under way."""
         await self._tasks.finish()
@@ -104,14 +111,20 @@ class Walks:
             self._memory.resize(max(self._limit, self._memory.bytes - FREED))
             await asyncio.sleep(0)
 
+    async def _make_room(self) -> None:
+        while self._memory.full:
+            self._memory.make_room()
+            await asyncio.sleep(0)
+        self._making_room = False
+
     async def _walk(self) -> None:
         try:
             while self._ordered:
                 ordered, self._ordered = self._ordered, []
-                place = self._memory.places
-                while place > 0:
-                    place = self._step(place)
-                    await asyncio.sleep(0)
+                for keys in self._some_keys():
+                    while keys:
+                        self._step(keys)
+                        await asyncio.sleep(0)
                 for purge, ended in ordered:
                     self._memory.purged(purge)
                     if not ended.done():
@@ -119,17 +132,21 @@ class Walks:
         finally:
             self._walking = False
 
-    def _step(self, place: int) -> int:
-        """Read what is at the next places before `place`; where to go on."""
+    def _some_keys(self) -> Iterator[list[str]]:
+        """All keys that are there all the while, a step's at a time, some perhaps twice."""
+        place = 0
+        while place < self._memory.places:
+            keys = self._memory.keys(place)
+            yield from [keys[at : at + KEYS] for at in range(0, len(keys), KEYS)]
+            place += 1
+
+    def _step(self, keys: list[str]) -> None:
+        """Read what is under the last of `keys`, and take them off."""
         least = self._memory.bytes - FREED
-        keys = min(KEYS, _ASKED // (self._memory.broad_purges + 1) + 1)
-        place = min(place, self._memory.places)
-        for key in self._memory.keys(place, keys):
-            self._memory.look(key)
-            place -= 1
+        for _ in range(min(len(keys), _ASKED // (self._memory.broad_purges + 1) + 1)):
+            self._memory.look(keys.pop())
             if self._memory.bytes < least:
                 break
-        return place
 
 
 def _told(stored: StoredResponse, wanted: Mapping[str, T]) -> Iterable[T]:
@@ -137,9 +154,14 @@ def _told(stored: StoredResponse, wanted: Mapping[str, T]) -> Iterable[T]:
     return {id(wanted[name]): wanted[name] for name in stored.groups if name in wanted}.values()
 
 
-def _read(after: str) -> tuple[int, int]:
-    """The place and the number of the variant there. Raises ValueError for what `survey` has not given."""
-    place, dot, number = after.partition(".")
-    if not dot or not all(part.isascii() and part.isdecimal() and len(part) < 16 for part in (place, number)):
+def _hashed(key: str) -> int:
+    return hash(key) & 0xFFFF_FFFF_FFFF_FFFF
+
+
+def _read(after: str) -> tuple[int, int, int]:
+    """The place, the hash there and the number of the variant. Raises ValueError for what `survey` has not given."""
+    numbers = after.split(".")
+    if len(numbers) != _NUMBERS or not all(one.isascii() and one.isdecimal() and len(one) <= 20 for one in numbers):
         raise ValueError("not where a page of stored responses ended")
-    return int(place), int(number)
+    place, first, number = map(int, numbers)
+    return place, first, number

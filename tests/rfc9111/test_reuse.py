@@ -1,7 +1,5 @@
 """RFC 9111 §4, RFC 5861 §3, RFC 9211 §2.2; the force refresh and its cooldown."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,7 +64,7 @@ def test_reuse(stored: StoredResponse, policy: Policy, ttl: float) -> None:
     ],
 )
 def test_validate_or_fetch(stored: StoredResponse, policy: Policy) -> None:
-    by_date, by_nothing = replace(stored, etag=None, last_modified="x"), replace(stored, etag=None)
+    by_date, by_nothing = stored.replaced(etag=None, last_modified="x"), stored.replaced(etag=None)
     assert decided(stored, policy) == Validate(stored, Fwd.stale)
     assert decided(by_date, policy) == Validate(by_date, Fwd.stale)
     assert decided(by_nothing, policy) == Fetch(Fwd.stale)
@@ -99,8 +97,8 @@ FORCED = having(forced=True)
     ("stored", "policy", "cooldown", "ttl"),
     [
         pytest.param(FORCED, TTL, 10.5, 50.0, id="4-cooldown"),
-        pytest.param(replace(FORCED, terms=Terms(lifetime=5.0)), TTL, 10.5, -5.0, id="4-cooldown-outlives-lifetime"),
-        pytest.param(replace(FORCED, terms=Terms(no_cache=True)), OVERRIDE, 10.5, 50.0, id="4-cooldown-override"),
+        pytest.param(FORCED.replaced(terms=Terms(lifetime=5.0)), TTL, 10.5, -5.0, id="4-cooldown-outlives-lifetime"),
+        pytest.param(FORCED.replaced(terms=Terms(no_cache=True)), OVERRIDE, 10.5, 50.0, id="4-cooldown-override"),
     ],
 )
 def test_force_refresh_in_the_cooldown(stored: StoredResponse, policy: Policy, cooldown: float, ttl: float) -> None:
@@ -114,10 +112,10 @@ def test_force_refresh_in_the_cooldown(stored: StoredResponse, policy: Policy, c
         pytest.param(STORED, 10.5, id="4-not-fetched-by-a-refresh"),
         pytest.param(FORCED, 10.0, id="4-cooldown-just-over"),
         pytest.param(FORCED, 0.0, id="4-no-cooldown"),
-        pytest.param(replace(FORCED, outdated=True), 10.5, id="4-outdated-since"),
-        pytest.param(replace(FORCED, terms=Terms(no_cache=True)), 10.5, id="5.2.2.4-no-cache"),
+        pytest.param(FORCED.replaced(outdated=True), 10.5, id="4-outdated-since"),
+        pytest.param(FORCED.replaced(terms=Terms(no_cache=True)), 10.5, id="5.2.2.4-no-cache"),
         pytest.param(
-            replace(FORCED, terms=Terms(lifetime=5.0, must_revalidate=True)), 10.5, id="5.2.2.2-must-revalidate"
+            FORCED.replaced(terms=Terms(lifetime=5.0, must_revalidate=True)), 10.5, id="5.2.2.2-must-revalidate"
         ),
     ],
 )

@@ -49,7 +49,7 @@ def asked(stored: StoredResponse, demands: Demands, *, since: float = inf, polic
     ],
 )
 def test_demands_alone_force_work(stored: StoredResponse, demands: Demands) -> None:
-    without, unstored = replace(stored, etag=None), replace(demands, no_store=True)
+    without, unstored = stored.replaced(etag=None), replace(demands, no_store=True)
     assert asked(stored, demands) == Validate(stored, Fwd.request, demanded=True)
     assert asked(without, demands) == Fetch(Fwd.request, demanded=True)
     assert asked(stored, unstored) == Fetch(Fwd.request, demanded=True)
@@ -85,7 +85,7 @@ def test_5_2_1_what_was_fetched_since_the_request_began_meets_its_demands(demand
 
 @pytest.mark.parametrize("demands", [Demands(no_cache=True), Demands(max_age=0.0), Demands(min_fresh=9.0), NOTHING])
 def test_5_2_1_what_needs_work_anyway_is_not_demanded(demands: Demands) -> None:
-    without = replace(STALE, etag=None)
+    without = STALE.replaced(etag=None)
     assert asked(STALE, demands) == Validate(STALE, Fwd.stale)
     assert asked(without, demands) == Fetch(Fwd.stale)
     assert decide((), REQUEST, PURE, NOW, forced=False, cooldown=0.0, demands=demands) == Fetch(Fwd.uri_miss)
@@ -95,7 +95,7 @@ def test_5_2_1_5_no_store_makes_every_fetch_demanded_and_none_a_validation() -> 
     """§5.2.1.5: of no answer to this request anything may be stored, a 304's fields included."""
     other, demands = having(selecting=(("foo", "2"),)), Demands(no_store=True)
     assert asked(STALE, demands) == Fetch(Fwd.stale, demanded=True)
-    assert asked(replace(FRESH, outdated=True), demands) == Fetch(Fwd.stale, demanded=True)
+    assert asked(FRESH.replaced(outdated=True), demands) == Fetch(Fwd.stale, demanded=True)
     assert asked(other, demands) == Fetch(Fwd.vary_miss, demanded=True)
     assert decide((), REQUEST, PURE, NOW, forced=False, cooldown=0.0, demands=demands) == Fetch(
         Fwd.uri_miss, demanded=True
@@ -104,7 +104,7 @@ def test_5_2_1_5_no_store_makes_every_fetch_demanded_and_none_a_validation() -> 
 
 @pytest.mark.parametrize(
     "stored",
-    [STALE, replace(STALE, etag=None), replace(FRESH, outdated=True), having(selecting=(("foo", "2"),))],
+    [STALE, STALE.replaced(etag=None), FRESH.replaced(outdated=True), having(selecting=(("foo", "2"),))],
     ids=["stale", "no-validator", "outdated", "vary-miss"],
 )
 def test_5_2_1_7_only_if_cached_refuses_what_is_not_there(stored: StoredResponse) -> None:
@@ -118,7 +118,7 @@ def test_5_2_1_7_only_if_cached_refuses_what_is_not_there(stored: StoredResponse
     [
         pytest.param(STALE, PURE, Demands(max_stale=5.0), -5.0, id="5.2.1.2-just"),
         pytest.param(STALE, PURE, Demands(max_stale=inf), -5.0, id="5.2.1.2-any"),
-        pytest.param(replace(STALE, etag=None), PURE, Demands(max_stale=inf), -5.0, id="5.2.1.2-no-validator"),
+        pytest.param(STALE.replaced(etag=None), PURE, Demands(max_stale=inf), -5.0, id="5.2.1.2-no-validator"),
         pytest.param(STALE, PURE, Demands(max_stale=5.0, max_age=10.0), -5.0, id="5.2.1.1-with-max-age"),
         pytest.param(STALE, PURE, Demands(max_stale=5.0, only_if_cached=True), -5.0, id="5.2.1.7-only-if-cached"),
         pytest.param(STALE, PURE, Demands(max_stale=5.0, no_store=True), -5.0, id="5.2.1.5-no-store"),
@@ -153,7 +153,7 @@ def test_max_stale_does_not_reach(stored: StoredResponse, demands: Demands) -> N
 
 
 def test_5_2_1_2_max_stale_does_not_bring_back_what_is_outdated() -> None:
-    assert asked(replace(FRESH, outdated=True), Demands(max_stale=inf)) == Fetch(Fwd.stale)
+    assert asked(FRESH.replaced(outdated=True), Demands(max_stale=inf)) == Fetch(Fwd.stale)
 
 
 @pytest.mark.parametrize("demands", [Demands(no_store=True), Demands(max_age=0.0), Demands(no_cache=True), NOTHING])

@@ -23,7 +23,7 @@ from gateway.rfc9111.stored import Policy, StoredResponse, Terms
 
 FIELDS = CIMultiDict[str]()
 LONG = Policy(ttl=900.0, stale_while_revalidate=30.0, stale_if_error=60.0)
-PURGED = replace(STORED, purged=NOW - 5)
+PURGED = STORED.replaced(purged=NOW - 5)
 
 
 def decided(stored: StoredResponse, policy: Policy, *, forced: bool = False, now: float = NOW) -> Decision:
@@ -39,12 +39,12 @@ def test_4_2_4_a_purge_makes_nothing_fresher() -> None:
 
 
 def test_4_2_4_at_the_moment_of_the_purge_it_is_stale_already() -> None:
-    assert measured(replace(STORED, purged=NOW + 1e-6), LONG, NOW)[1] == 0.0
+    assert measured(STORED.replaced(purged=NOW + 1e-6), LONG, NOW)[1] == 0.0
 
 
 def test_4_2_what_was_fetched_since_is_fresh() -> None:
-    assert isinstance(decided(replace(STORED, purged=STORED.began), LONG), Reuse)
-    assert not replace(STORED, purged=STORED.began).is_purged
+    assert isinstance(decided(STORED.replaced(purged=STORED.began), LONG), Reuse)
+    assert not STORED.replaced(purged=STORED.began).is_purged
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_4_2_what_was_fetched_since_is_fresh() -> None:
         pytest.param(PURGED, LONG, ReuseWhileRevalidating(PURGED, 10.0, -5.0), id="stale-while-revalidate"),
         pytest.param(PURGED, replace(LONG, stale_while_revalidate=4.0), Validate(PURGED, Fwd.stale), id="that-is-over"),
         pytest.param(PURGED, Policy(ttl=900.0), Validate(PURGED, Fwd.stale), id="validated"),
-        pytest.param(replace(PURGED, etag=None), Policy(ttl=900.0), Fetch(Fwd.stale), id="without-validator"),
-        pytest.param(replace(PURGED, outdated=True), LONG, Fetch(Fwd.stale), id="outdated-too"),
+        pytest.param(PURGED.replaced(etag=None), Policy(ttl=900.0), Fetch(Fwd.stale), id="without-validator"),
+        pytest.param(PURGED.replaced(outdated=True), LONG, Fetch(Fwd.stale), id="outdated-too"),
     ],
 )
 def test_4_2_4_it_is_reused_as_stale_ones_are(stored: StoredResponse, policy: Policy, expected: Decision) -> None:
@@ -64,7 +64,7 @@ def test_4_2_4_it_is_reused_as_stale_ones_are(stored: StoredResponse, policy: Po
 
 
 def test_5_2_2_2_must_revalidate_forbids_it_without_the_upstream() -> None:
-    strict = replace(PURGED, terms=Terms(lifetime=900.0, must_revalidate=True))
+    strict = PURGED.replaced(terms=Terms(lifetime=900.0, must_revalidate=True))
     assert isinstance(decided(strict, LONG), Validate)
     assert usable_on_error((strict,), FIELDS, LONG, NOW) is None
 
@@ -79,9 +79,9 @@ def test_5_2_1_2_max_stale_counts_from_the_purge() -> None:
 
 
 def test_4_2_4_a_cooldown_does_not_bring_back_what_was_purged_since() -> None:
-    forced = replace(STORED, forced=True)
+    forced = STORED.replaced(forced=True)
     assert isinstance(decided(forced, LONG, forced=True), Reuse)
-    assert decided(replace(forced, purged=NOW - 1), LONG, forced=True) == Fetch(Fwd.request)
+    assert decided(forced.replaced(purged=NOW - 1), LONG, forced=True) == Fetch(Fwd.request)
 
 
 @pytest.mark.parametrize(("seconds", "used"), [(55.0, True), (56.0, False)])

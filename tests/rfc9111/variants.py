@@ -24,7 +24,7 @@ STORED = StoredResponse("k", 200, "OK", b"", b"", Terms(), (), '"a"', None, NOW 
 
 
 def having(terms: Terms = STORED.terms, **changes: Any) -> StoredResponse:
-    return replace(STORED, terms=terms, **changes)
+    return STORED.replaced(terms=terms, **changes)
 
 
 def decided(stored: StoredResponse, policy: Policy, *, forced: bool = False, cooldown: float = 0.0) -> Decision:

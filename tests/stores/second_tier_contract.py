@@ -1,7 +1,6 @@
 """What every `ports.SecondTier` must do; a subclass gives the fixture `tier` and pytest runs all of it."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from stores.samples import sample, variant
@@ -114,19 +113,19 @@ class SecondTierContract:
     async def test_an_outdated_response_takes_its_own_variant_out_and_no_other(self, tier: SecondTier) -> None:
         for language in ("de", "fr"):
             await tier.save(stored := sample(KEY, selecting=variant(language)))
-        await tier.save(replace(stored, outdated=True))
+        await tier.save(stored.replaced(outdated=True))
         assert [found.selecting for found in await tier.load(KEY)] == [variant("de")]
         await tier.save(sample(KEY, selecting=variant("de"), began=1001.0, body=b"new"))
         assert [found.body for found in await tier.load(KEY)] == [b"new"]
 
     async def test_an_outdated_response_leaves_what_began_later_in_its_place(self, tier: SecondTier) -> None:
         await tier.save(sample(KEY, began=1001.0))
-        await tier.save(replace(sample(KEY), outdated=True))
+        await tier.save(sample(KEY).replaced(outdated=True))
         assert [found.began for found in await tier.load(KEY)] == [1001.0]
 
     async def test_what_was_taken_out_can_come_again(self, tier: SecondTier) -> None:
         for outdated in (False, True, False):
-            await tier.save(replace(sample(KEY), outdated=outdated))
+            await tier.save(sample(KEY).replaced(outdated=outdated))
         assert len(await tier.load(KEY)) == 1
 
     async def test_a_response_fetched_after_a_drop_is_found(self, tier: SecondTier) -> None:

@@ -32,7 +32,7 @@ def grown(limit: int, count: int, median: int) -> tuple[int, int, int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("median", [100, 1000], ids=["small", "mixed"])
 def test_the_count_is_what_the_process_grows_by(median: int) -> None:
-    counted, growth, left = grown(ROOMY, 20_000, median)
+    counted, growth, left = grown(100 << 20, 20_000, median)
     assert left == 20_000
     assert 0.9 < counted / growth < 1.1
 
@@ -55,13 +55,15 @@ def bytes_alone(*variants: StoredResponse) -> int:
 
 def test_a_response_weighs_all_its_parts() -> None:
     plain = size_of(sample())
-    assert size_of(sample(body=b'{"title":"Cookware"}' + bytes(4096))) - plain == pytest.approx(4096, abs=32)
+    assert size_of(sample(body=b'{"title":"Cookware"}' + bytes(2048))) - plain == pytest.approx(2048, abs=32)
+    assert size_of(sample(body=bytes(50_000))) - plain == pytest.approx(50_000, abs=64)
     assert size_of(sample(head=bytes(10_000))) - plain == pytest.approx(10_000, abs=64)
-    assert size_of(sample(splice=SPLICE)) - plain == pytest.approx(5100, abs=300)
-    assert size_of(sample(selecting=variant("d" * 1000))) - plain == pytest.approx(1000, abs=300)
-    assert size_of(sample(terms=Terms(lifetime=60.0, heuristic=6.0))) - plain == pytest.approx(24, abs=16)
+    assert size_of(sample(splice=SPLICE)) - plain == pytest.approx(5100, abs=128)
+    assert size_of(sample(splice=Splice(b'{"title":"Cookware"', comma=True))) - plain <= 16
+    assert size_of(sample(selecting=variant("d" * 1000))) - plain == pytest.approx(1000, abs=64)
+    assert size_of(sample(terms=Terms(lifetime=60.0, heuristic=6.0))) - plain <= 16
     assert bytes_alone(sample(groups=("g" * 1000,))) - bytes_alone(sample(groups=("g",))) == pytest.approx(1000, abs=64)
-    assert size_of(sample("k" * 1000)) - plain == pytest.approx(1000, abs=64)
+    assert bytes_alone(sample("k" * 1000)) - bytes_alone(sample("k")) == pytest.approx(1000, abs=64)
 
 
 class LeastRecentlyUsed(RuleBasedStateMachine):
@@ -122,7 +124,7 @@ class LeastRecentlyUsed(RuleBasedStateMachine):
     def attach(self, data: st.DataObject) -> None:
         key = data.draw(st.sampled_from(sorted(self.model)))
         self.model[key] = self.model.pop(key)
-        self.tier.attach(self.model[key][0], SPLICE)
+        self.tier.attach(self.model[key][0], b"X: y\r\n", SPLICE)
         while self.size() > self.limit:
             self.evictions += self.evict()
 
@@ -155,20 +157,10 @@ def test_groups_and_their_marks_weigh_nothing_once_empty(
     assert (tier.bytes, len(tier)) == (0, 0)
 
 
-def test_a_groups_name_weighs_once_however_many_belong_to_it() -> None:
-    together, alone = MemoryTier(ROOMY), MemoryTier(ROOMY)
-    for number in range(10):
-        copy = "".join(["g"] * 2000)
-        assert together.put(stored := sample(f"key-{number}", groups=(copy,)))
-        assert alone.put(sample(f"key-{number}", groups=("g",)))
-        assert (stored.groups[0] is copy) == (number == 0)
-    assert together.bytes - alone.bytes == pytest.approx(2000, abs=64)
-
-
 def test_a_mark_that_takes_the_room_puts_the_least_recently_used_out() -> None:
-    tier = MemoryTier(2 * bytes_alone(sample(groups=("g",))))
+    tier = MemoryTier(2 * bytes_alone(sample("second", groups=("g",), body=bytes(2000))))
     for key in ("first", "second"):
-        tier.put(sample(key, groups=("g",)))
+        tier.put(sample(key, groups=("g",), body=bytes(2000)))
     assert len(tier) == 2
     tier.mark(("g",), 1.0, 2.0, "k" * 500)
     assert (len(tier), tier.evictions) == (1, 1)
@@ -176,7 +168,7 @@ def test_a_mark_that_takes_the_room_puts_the_least_recently_used_out() -> None:
 
 
 def test_a_variant_that_stays_when_another_is_put_out_meets_the_mark() -> None:
-    stays, goes = (sample(selecting=variant(language), groups=("g",)) for language in ("de", "fr"))
+    stays, goes = (sample(selecting=variant(language), groups=("g",), body=bytes(1000)) for language in ("de", "fr"))
     tier = MemoryTier(bytes_alone(stays, goes))
     for stored in (goes, stays):
         assert tier.put(stored)
@@ -204,7 +196,7 @@ def test_nothing_that_happens_to_its_key_hides_a_mark_from_a_response() -> None:
         tier.put(sample(key, groups=("g",), selecting=variant("de")))
     tier.put(gone := sample("left", groups=("g",), selecting=variant("fr"), received=1000.5))
     tier.mark(("g",), 2000.0, 2000.0, None)
-    tier.attach(tier._held["spliced"].variants[0], SPLICE)
+    tier.attach(tier._held("spliced")[0], b"", SPLICE)
     tier.put(sample("joined", groups=("g",), selecting=variant("fr"), received=1000.5))
     tier.remove(gone)
     found = {key: [stored.outdated for stored in tier.get(key)] for key in ("spliced", "joined", "left")}
@@ -268,20 +260,13 @@ def test_a_splice_is_counted_where_it_is_attached_and_only_where_it_is_held() ->
     tier = MemoryTier(ROOMY)
     tier.put(held := sample())
     before = tier.bytes
-    tier.attach(held, SPLICE)
-    assert tier.bytes - before == size_of(held) - size_of(sample())
+    alone = size_of(sample())
+    tier.attach(held, held.head, SPLICE)
+    assert tier.bytes - before == size_of(held) - alone > 5000
     replaced, before = held, tier.bytes
     tier.put(sample(began=2000.0, splice=SPLICE))
-    tier.attach(replaced, Splice(b"", comma=False, packed=b"", crc=0))
+    tier.attach(replaced, replaced.head, Splice(b"", comma=False))
     assert tier.bytes == before
-
-
-def test_a_splice_that_comes_unannounced_leaves_the_count_sound() -> None:
-    tier = MemoryTier(ROOMY)
-    tier.put(stored := sample())
-    stored.splice = SPLICE
-    tier.remove(stored)
-    assert tier.bytes == 0
 
 
 def test_a_copy_or_an_older_response_in_its_place_goes_with_it_and_a_newer_one_stays() -> None:

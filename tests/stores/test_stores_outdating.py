@@ -50,7 +50,7 @@ class Race:
     """Plays the steps of one race and says how it ended for the fetch called `it`."""
 
     def __init__(self) -> None:
-        self.cache = Cache(MemoryTier(50_000), None, StillClock())
+        self.cache = Cache(MemoryTier(20_000), None, StillClock())
         self.fetches: dict[str, Fetching] = {}
         self.stored: StoredResponse | None = None
 

@@ -1,6 +1,5 @@
 """AiocacheTier over aiocache's memory backend: the contract, expiry, and values that went bad."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,7 +73,7 @@ async def test_what_is_taken_out_leaves_nothing_behind() -> None:
     for stored in responses:
         await tier.save(stored)
     for left, stored in ((1, responses[0]), (0, responses[1])):
-        await tier.save(replace(stored, outdated=True))
+        await tier.save(stored.replaced(outdated=True))
         assert (backend.count("variant"), backend.count("key")) == (left, min(left, 1))
     assert backend.ttls == {"key": 30, "variant": 30}
 
