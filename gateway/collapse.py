@@ -34,7 +34,7 @@ class Unkept(Enum):
 NotKept = Unstorable | Unkept
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Fetched:
     """The answer, good for every caller whose selecting header fields match.
 
@@ -50,7 +50,7 @@ class Fetched:
     own: StoredResponse | None = None
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Failed:
     """No usable answer; `answer` is what the upstream said, where that may be shown."""
 
@@ -58,7 +58,7 @@ class Failed:
     answer: StoredResponse | None = None
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Private:
     """An answer for its own caller alone, who finds it in `answer`; every other caller goes on by itself.
 
@@ -89,6 +89,10 @@ class Rank(IntEnum):
     forced = 2
 
 
+# By a caller's rank: those of the flights that it may join, the highest first.
+_ENOUGH = tuple([tuple(other for other in reversed(Rank) if other >= rank) for rank in Rank])
+
+
 def _never() -> bool:
     return False
 
@@ -110,15 +114,15 @@ class Flight:
         self._leader: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._followers: list[asyncio.Future[Outcome]] = []
 
-    async def lead(self) -> Outcome:
+    def lead(self) -> asyncio.Future[Outcome]:
         """The outcome as the first caller gets it."""
-        return await self._leader
+        return self._leader
 
-    async def follow(self) -> Outcome:
+    def follow(self) -> asyncio.Future[Outcome]:
         """The outcome as everybody else gets it."""
         waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._followers.append(waiter)
-        return await waiter
+        return waiter
 
     def release(self, outcome: Outcome) -> None:
         """Tell the followers; the leader may still wait for the rest of its own answer."""
@@ -152,8 +156,11 @@ class Collapse:
 
     def find(self, key: str, rank: Rank = Rank.ordinary) -> Flight | None:
         """A flight that a caller of this rank may join."""
-        found = (self._flights.get((key, enough)) for enough in reversed(Rank) if enough >= rank)
-        return next((flight for flight in found if flight is not None and not flight.is_outdated()), None)
+        for enough in _ENOUGH[rank] if self._flights else ():
+            flight = self._flights.get((key, enough))
+            if flight is not None and not flight.is_outdated():
+                return flight
+        return None
 
     def take_off(self, key: str, rank: Rank = Rank.ordinary, *, alone: bool = False) -> Flight:
         """A new flight; others find it unless it is `alone` or its key is known to be private."""

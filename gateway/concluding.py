@@ -1,9 +1,11 @@
 """What the outcome of a fetch means for each operation that waited for it: an answer, or to decide again."""
 
+from collections.abc import Awaitable
 from math import floor
 from typing import assert_never
 
 from gateway.answering import Answering
+from gateway.arrival import cut_open
 from gateway.cache import Cache
 from gateway.collapse import Collapse, Failed, Fetched, NotKept, Outcome, Private, Unkept
 from gateway.lookup import Lookup
@@ -42,18 +44,19 @@ class Concluding:
         self._watch = watch
         self._clock = clock
 
-    async def conclude(self, lookup: Lookup, outcome: Outcome) -> Answer | None:
+    # What only chooses the way is no coroutine: every caller would wait through it.
+    def conclude(self, lookup: Lookup, outcome: Outcome) -> Awaitable[Answer | None]:
         """The answer that `outcome` means for the lookup's operation; None where it must decide again.
 
         Raises the Problem that it fails with.
         """
         match outcome:
             case Fetched():
-                return await self._deliver(lookup, outcome)
+                return self._deliver(lookup, outcome)
             case Failed():
-                return await self.fall_back(lookup, outcome)
+                return self.fall_back(lookup, outcome)
             case Private():
-                return await self._keep_apart(lookup, outcome)
+                return self._keep_apart(lookup, outcome)
             case _:
                 assert_never(outcome)
 
@@ -72,7 +75,7 @@ class Concluding:
         """Answer with what was fetched, unless it is for others only or a refresh has outdated it meanwhile."""
         op, stored = lookup.op, outcome.stored
         # Whose own fetch it was takes it as it is: Vary may name a field that every exchange has anew.
-        if op.collapsed and not matches(stored.selecting, lookup.seen((stored,))):
+        if op.collapsed and (varying := stored.selecting) and not matches(varying, lookup.seen((stored,))):
             self._collapse.mark_private(lookup.prepared.key)
             op.alone = True
             return None
@@ -80,6 +83,9 @@ class Concluding:
             return None
         op.stored = outcome.kept
         self._note(op, 304 if outcome.validated else stored.status, outcome.reason)
+        if op.collapsed and stored.splice is not None and lookup.takes_gzip:
+            # Once for all that follow, and not for who asked first, as there may be nobody else.
+            cut_open(self._cache, stored, gzip=True)
         own = stored if op.collapsed or outcome.own is None else outcome.own
         return await self._answer_with(op, own)
 
@@ -92,6 +98,8 @@ class Concluding:
         spare = lookup.spare(variants, self._clock.steady(), outcome)
         if spare is not None:
             op.stale, op.detail, op.ttl = True, spare.detail, floor(spare.ttl)
+            if lookup.prepared.route.tokens_in_body:
+                cut_open(self._cache, spare.stored, gzip=lookup.takes_gzip)
             charge = await self._settlement.settle(op, op.ended(spare.stored.status), spare.stored)
             return self._answering.stored(op, spare.stored, spare.age, charge)
         if outcome.answer is None:

@@ -31,7 +31,8 @@ from gateway.rfc9111.validation import conditional_fields, freshens
 from gateway.tasks import Tasks
 
 
-@dataclass(slots=True, frozen=True)
+# Not frozen, nor are the outcomes: that makes them cost several times as much, and each miss makes them.
+@dataclass(slots=True)
 class Errand:
     """What one fetch is to do: the prepared request, what goes out, and the stored response to validate, if any.
 
@@ -90,7 +91,7 @@ class Fetcher:
         await self._tasks.finish()
 
     async def _run(self, flight: Flight, errand: Errand) -> None:
-        outcome: Outcome = Failed(Problem(Reason.internal_error))
+        outcome: Outcome | None = None
         fetching = self._cache.begin(errand.prepared.memberships())
         flight.is_outdated = lambda: fetching.outdated
         exchange = flight.exchange = Exchange(self._clock.steady())
@@ -103,6 +104,7 @@ class Fetcher:
         finally:
             exchange.ended(self._clock.steady())
             self._cache.end(fetching)
+            outcome = outcome or Failed(Problem(Reason.internal_error))
             if not self.collapse.land(flight, outcome) and isinstance(outcome, Private):
                 await _give_up(outcome)
 
@@ -198,7 +200,11 @@ class Fetcher:
             return False
         self._parts.forget(answer.key)
         for other in self._cache.peek(answer.key):
-            if other.selecting != answer.selecting and matches(other.selecting, errand.selecting):
+            if (
+                other is not answer
+                and other.selecting != answer.selecting
+                and matches(other.selecting, errand.selecting)
+            ):
                 self._cache.forget(other)
         return True
 

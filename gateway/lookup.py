@@ -9,6 +9,7 @@ from gateway.admission.forwarding import forwarded
 from gateway.admission.memo import Preparing
 from gateway.admission.prepared import Prepared
 from gateway.admission.snapshot import CachePolicy, Snapshot, UpstreamPolicy
+from gateway.answers.splice import accepts_gzip
 from gateway.collapse import Failed
 from gateway.errors import Problem, Reason
 from gateway.fetch import Errand
@@ -71,22 +72,29 @@ class Lookup:
         return self.live.upstreams[self.prepared.route.upstream]
 
     @property
+    def takes_gzip(self) -> bool:
+        """Whether tokens go to it in the gzip coding, where they go into the content."""
+        return accepts_gzip(self.op.request.fields.get("Accept-Encoding"))
+
+    @property
     def goes_on_as_head(self) -> bool:
         """Whether it is a HEAD that is fetched as one: where no ttl of the route's makes the whole worth having."""
         prepared = self.prepared
-        pure = self.cache.policy.pure and not prepared.route.tokens_in_body
-        return prepared.request.method == "HEAD" and pure and not self.op.forced
+        if prepared.request.method != "HEAD" or prepared.route.tokens_in_body:
+            return False
+        return self.cache.policy.pure and not self.op.forced
 
     @property
     def goes_on_with_range(self) -> bool:
         """Whether its Range is sent on, so that no more is fetched than is asked for."""
-        return self.cache.policy.pure and self.prepared.ranged and not self.op.forced
+        return self.prepared.ranged and self.cache.policy.pure and not self.op.forced
 
     @property
     def goes_on_guarded(self) -> bool:
         """Whether it is sent on with its If-Match or If-Unmodified-Since, which are the origin's to evaluate."""
-        pure = self.cache.policy.pure and not self.prepared.route.tokens_in_body
-        return pure and not self.op.forced and is_guarded(self.prepared.request.fields)
+        if self.prepared.route.tokens_in_body or not self.cache.policy.pure:
+            return False
+        return not self.op.forced and is_guarded(self.prepared.request.fields)
 
     @property
     def part_key(self) -> str:

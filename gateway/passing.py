@@ -16,10 +16,10 @@ from gateway.errors import UNSENT, Problem, Reason
 from gateway.exchange import Exchange
 from gateway.idempotency import Claim
 from gateway.messages import Answer, Fields, Outgoing, Response, Stream
-from gateway.meter import Reservation
 from gateway.operation import Operation
 from gateway.ports import Clock, Upstream
 from gateway.reading import Buffers, failure, is_proven, judge, read
+from gateway.reservation import Reservation
 from gateway.rfc9111.invalidation import answers_get
 from gateway.rfc9111.reuse import ERRORS
 from gateway.rfc9111.stored import StoredResponse, Times
@@ -170,7 +170,7 @@ class Passing:
         times = Times(began, self._clock.steady(), self._clock.wall())
         answer = await in_stored_form(prepared, passage.policy, passage.selecting, whole, times, keep=keep)
         if keeping is not None and keep:
-            answer.began = keeping.began
+            answer = answer.replaced(began=keeping.began)
             op.stored = self._cache.store(keeping, answer)
         charge = await self._settlement.settle(op, op.ended(whole.status, free=free))
         return self._answering.stored(op, answer, answer.initial_age, charge)

@@ -81,6 +81,10 @@ async def read(stream: Stream, most: int, buffers: Buffers) -> Response | Stream
     """
     if stream.length is not None and stream.length > most:
         return stream
+    if stream.whole is not None:
+        return (
+            Response(stream.status, stream.reason, stream.fields, stream.whole) if len(stream.whole) <= most else stream
+        )
     parts: list[bytes] = []
     with _holding(buffers) as hold:
         try:

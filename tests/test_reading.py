@@ -67,6 +67,16 @@ async def test_any_other_call_has_its_deadline_from_the_start() -> None:
             await asked(upstream, Outgoing("GET", "/", CIMultiDict()), 60.0, deadline)
 
 
+@pytest.mark.parametrize(("most", "buffered"), [(4, True), (3, False)], ids=["within", "past"])
+async def test_content_that_is_there_already_is_taken_as_it_is(most: int, buffered: bool) -> None:
+    """It takes no share of the buffers, and is not read from the stream; past the bound it is still to be had there."""
+    head, _ = await stream(AssertionError("read"))
+    head.whole = b"1234"
+    answer = await read(head, most, Buffers(0))
+    assert (answer.body == b"1234") if isinstance(answer, Response) else (answer is head)
+    assert isinstance(answer, Response) is buffered
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "proven"),
     [

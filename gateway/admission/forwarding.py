@@ -10,7 +10,7 @@ from gateway.admission.options import max_forwards
 from gateway.admission.peers import WHENCE, is_claim, whence
 from gateway.admission.prepared import Prepared
 from gateway.admission.provision import Intent
-from gateway.admission.snapshot import Snapshot
+from gateway.admission.snapshot import Sieve, Sifted, Snapshot
 from gateway.errors import Problem, Reason
 from gateway.messages import HOP_BY_HOP, UNSENDABLE, Request
 
@@ -24,6 +24,8 @@ _HEEDED = _NEVER | CONDITIONAL | RANGE | {"cache-control", "content-length", "pr
 _REPLACED = WHENCE | {"accept-encoding", "host", "via", "x-request-id"}
 # Of one account's requests: to an upstream that hears the gateway alone, two accounts' would be the same.
 _ACTED_ON = frozenset({"idempotency-key", "x-max-tokens"})
+# What a sieve remembers, and of how many field names each: clients could fill it with what none will send again.
+_MOST_SIFTED, _MOST_NAMES = 256, 32
 _CONTENT = frozenset({"content-type", "content-encoding", "content-language", "content-location"})
 
 
@@ -48,9 +50,9 @@ def forwarded(prepared: Prepared, snapshot: Snapshot) -> CIMultiDict[str]:
     refresh is unconditional everywhere. Raises `Problem` with `malformed_request` for a value that is not UTF-8, which
     the upstream's client could only drop.
     """
-    route = prepared.route
-    fields = _chosen(prepared, snapshot)
-    if not _caches_by_ttl(prepared):
+    route, sieve = prepared.route, _sieve(prepared, snapshot)
+    fields = _chosen(prepared, snapshot, sieve)
+    if sieve.only is None:
         _add_hop(fields, prepared.request, snapshot.trusted_proxies)
     if route.asks_identity:
         fields["Accept-Encoding"] = "identity"
@@ -64,8 +66,9 @@ def lasting(prepared: Prepared, snapshot: Snapshot) -> tuple[tuple[str, str], ..
 
     The upstream's own `headers` are put in their place then. Raises as `forwarded` does.
     """
-    kept = _chosen(prepared, snapshot)
-    left_out = _HEEDED | _ACTED_ON | _given(prepared, snapshot) | credential_fields(snapshot) | {"cookie"}
+    sieve = _sieve(prepared, snapshot)
+    kept = _chosen(prepared, snapshot, sieve)
+    left_out = _ACTED_ON | sieve.ours | credential_fields(snapshot) | {"cookie"}
     return tuple([(name, value) for name, value in kept.items() if name.lower() not in left_out])
 
 
@@ -74,15 +77,7 @@ def dropped(prepared: Prepared, snapshot: Snapshot) -> tuple[str, ...]:
 
     What the gateway acts on itself, credentials and what ends at each hop are no such fields: `forward` cannot help.
     """
-    only = _only(prepared, snapshot)
-    if only is None:
-        return ()
-    heeded = _HEEDED | credential_fields(snapshot) | ({"origin"} if prepared.route.cors is not None else set())
-    if prepared.intent is Intent.force_refresh:
-        heeded |= {"prefer"}
-    names = {name.lower() for name in prepared.request.fields} - only - heeded
-    request, trusted = prepared.request, snapshot.trusted_proxies
-    return tuple(sorted(name for name in names if not is_claim(name, request, trusted)))
+    return _sift(prepared.request, _sieve(prepared, snapshot), snapshot.trusted_proxies).dropped
 
 
 def left_out(name: str, prepared: Prepared, snapshot: Snapshot) -> LeftOut:
@@ -104,20 +99,36 @@ def left_out(name: str, prepared: Prepared, snapshot: Snapshot) -> LeftOut:
     return LeftOut.replaced if ours else LeftOut.heeded
 
 
-def _chosen(prepared: Prepared, snapshot: Snapshot) -> CIMultiDict[str]:
-    left_out = _left_out(prepared, snapshot)
-    only = _only(prepared, snapshot)
-    fields = CIMultiDict[str]()
-    request, trusted = prepared.request, snapshot.trusted_proxies
-    for name, value in request.fields.items():
-        lower = name.lower()
-        if lower in left_out or (only is not None and lower not in only) or is_claim(lower, request, trusted):
-            continue
-        # CGI and its heirs know a field by one name, whether it is written with `-` or with `_`.
-        if "_" in lower and lower.replace("_", "-") in left_out | _HEEDED | _given(prepared, snapshot):
-            continue
-        fields.add(name, _sendable(name, value))
-    return fields
+def _chosen(prepared: Prepared, snapshot: Snapshot, sieve: Sieve) -> CIMultiDict[str]:
+    request = prepared.request
+    passing = _sift(request, sieve, snapshot.trusted_proxies).passing
+    return CIMultiDict([(name, _sendable(name, value)) for name, value in request.fields.items() if name in passing])
+
+
+def _sift(request: Request, sieve: Sieve, trusted: tuple[str, ...]) -> Sifted:
+    # Through the items: a multidict's keys leave out a name that is repeated in another spelling.
+    names = tuple([name for name, _ in request.fields.items()])
+    known = sieve.sifted.get(names)
+    if known is None:
+        known = _sifted(names, request, sieve, trusted)
+        # Where a proxy is trusted its requests' claims pass and others' do not.
+        if not trusted and len(names) <= _MOST_NAMES and len(sieve.sifted) < _MOST_SIFTED:
+            sieve.sifted[names] = known
+    return known
+
+
+def _sifted(names: Iterable[str], request: Request, sieve: Sieve, trusted: tuple[str, ...]) -> Sifted:
+    believed = [name for name in names if not is_claim(name.lower(), request, trusted)]
+    passing = frozenset([name for name in believed if _passes(name.lower(), sieve)])
+    untold = {name.lower() for name in believed} - sieve.untold
+    return Sifted(passing, () if sieve.only is None else tuple(sorted(untold)))
+
+
+def _passes(lower: str, sieve: Sieve) -> bool:
+    if (sieve.only is not None and lower not in sieve.only) or lower in sieve.left_out:
+        return False
+    # CGI and its heirs know a field by one name, whether it is written with `-` or with `_`.
+    return "_" not in lower or lower.replace("_", "-") not in sieve.left_out | sieve.ours
 
 
 def _add_hop(fields: CIMultiDict[str], request: Request, trusted: tuple[str, ...]) -> None:
@@ -132,6 +143,27 @@ def _sendable(name: str, value: str) -> str:
     if UNSENDABLE.search(value):
         raise Problem(Reason.malformed_request, f"The value of the field {name} is not UTF-8.")
     return value
+
+
+def _sieve(prepared: Prepared, snapshot: Snapshot) -> Sieve:
+    route, request = prepared.route, prepared.request
+    kind = (route.name, prepared.intent.name, request.method == "POST", "Transfer-Encoding" in request.fields)
+    known = snapshot.sieves.get(kind)
+    # By name, as the gateway's own fetches go by routes made for each of them: there is one sieve for all of a name.
+    if known is None or known.route is not route:
+        known = snapshot.sieves[kind] = _worked_out(prepared, snapshot)
+    return known
+
+
+def _worked_out(prepared: Prepared, snapshot: Snapshot) -> Sieve:
+    route, only = prepared.route, _only(prepared, snapshot)
+    untold = _HEEDED | credential_fields(snapshot) | (only or frozenset())
+    if route.cors is not None:
+        untold |= {"origin"}
+    if prepared.intent is Intent.force_refresh:
+        untold |= {"prefer"}
+    ours = _HEEDED | _given(prepared, snapshot)
+    return Sieve(route, _left_out(prepared, snapshot), ours, only, untold)
 
 
 def _left_out(prepared: Prepared, snapshot: Snapshot) -> frozenset[str]:

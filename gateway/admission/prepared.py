@@ -1,7 +1,7 @@
 """A request as its head and the config have answered it, and the groups that what is stored for it belongs to."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.admission.charge import Quote
 from gateway.admission.provision import Intent
@@ -42,6 +42,7 @@ class Prepared:
     conditional: bool = False
     ranged: bool = False
     max_tokens: int | None = None
+    _groups: tuple[str, ...] | None = field(default=None, compare=False, repr=False)
 
     def for_request(self, request: Request) -> "Prepared":
         """The same for another request with the same head."""
@@ -68,7 +69,10 @@ class Prepared:
     def tags(self) -> tuple[str, ...]:
         """The route's tags for this request, as far as path and query tell them."""
         cache = self.route.cache
-        return () if cache is None or not cache.tags else head_tags(cache.tags, self.params, self._keyed_query)
+        if cache is None or not cache.tags:
+            return ()
+        asking = [tag for tag in cache.tags if tag.parameters]
+        return head_tags(cache.tags, self.params, self._keyed_query if asking else ())
 
     def memberships(self, named: Iterable[str] = (), told: Iterable[str] = ()) -> tuple[str, ...]:
         """Every group that what is stored for this belongs to; `named` are those that the response names.
@@ -76,6 +80,13 @@ class Prepared:
         `told` are the tags that its content tells. By path and by name also across the scopes: what an unsafe request
         has changed is changed in all of them.
         """
+        if named or told:
+            return self._memberships(named, told)
+        if self._groups is None:
+            self._groups = self._memberships((), ())
+        return self._groups
+
+    def _memberships(self, named: Iterable[str], told: Iterable[str]) -> tuple[str, ...]:
         upstream, tags = self.route.upstream, (*self.tags, *told)
         in_scope = [group(upstream, name, self.scope) for name in tags or (self.path,)]
         in_all = [group(upstream, name) for name in (self.path, *tags, *named)]

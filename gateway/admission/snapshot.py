@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from hashlib import sha256
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gateway.admission.background import BackgroundPolicy
 from gateway.admission.cors import Cors
@@ -226,9 +226,36 @@ class KeySource:
     name: str = ""
 
 
+class Sifted(NamedTuple):
+    """Of a request's field names, as they are spelled, those that go on; in lower case, sorted, the unkeyed ones."""
+
+    passing: frozenset[str]
+    dropped: tuple[str, ...]
+
+
+@dataclass(slots=True, frozen=True)
+class Sieve:
+    """Which fields of one kind of request for one route go on to its upstream; all names in lower case.
+
+    None in `left_out`, nor what with `_` for `-` is one of `ours`, and none but those in `only`, unless that is None:
+    then the upstream is told whence the request comes. `untold` are those of which nobody needs to hear that they are
+    left out. `sifted` is what came of the names of former requests: clients repeat themselves.
+    """
+
+    route: Route
+    left_out: frozenset[str]
+    ours: frozenset[str]
+    only: frozenset[str] | None
+    untold: frozenset[str]
+    sifted: dict[tuple[str, ...], Sifted] = field(default_factory=dict, compare=False, repr=False)
+
+
 @dataclass(slots=True, frozen=True)
 class Snapshot:
-    """Everything that preparing a request reads. `keys` maps the SHA-256 digest of an API key to its account."""
+    """Everything that preparing a request reads. `keys` maps the SHA-256 digest of an API key to its account.
+
+    `sieves` are those that `forwarding` has worked out so far: they take longer than to use them.
+    """
 
     routes: tuple[Route, ...]
     upstreams: Mapping[str, UpstreamPolicy]
@@ -237,3 +264,6 @@ class Snapshot:
     hosts: frozenset[str] = frozenset()
     trusted_proxies: tuple[str, ...] = ()
     timezone: str = "UTC"
+    sieves: dict[tuple[str, str, bool, bool], Sieve] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )

@@ -1,6 +1,7 @@
 """The breakers of one upstream, one for each of its URLs: where a request goes, if anywhere, and what came of it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
@@ -13,8 +14,7 @@ from gateway.ports import Clock
 _BEST_FIRST = (State.closed, State.failing, State.half_open, State.open)
 
 
-@dataclass(slots=True, frozen=True)
-class Pass:
+class Pass(NamedTuple):
     """Leave to send one request to the URL at `place`, in its breaker's `turn`."""
 
     place: int
@@ -85,8 +85,9 @@ class Circuit:
 
     def next(self, place: int, *, uploads: bool = False) -> Pass | None:
         """Leave for one request at `place` or later, None where there is none."""
-        for at, breaker in enumerate(self._breakers[place:], place):
-            turn = breaker.admit(self._clock.steady(), uploads=uploads)
+        now = self._clock.steady()
+        for at in range(place, len(self._breakers)):
+            turn = self._breakers[at].admit(now, uploads=uploads)
             if turn is not None:
                 self._tell(at)
                 return Pass(at, turn)

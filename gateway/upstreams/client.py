@@ -15,6 +15,7 @@ from gateway.ports import Clock
 from gateway.rfc9111.dates import retry_after
 from gateway.tasks import Tasks
 from gateway.upstreams.backlog import Backlog
+from gateway.upstreams.bare import METHODS, Reply, Site
 from gateway.upstreams.circuit import Circuit, Pass, UpstreamState
 from gateway.upstreams.content import Content
 from gateway.upstreams.framing import is_delimited, refuse_ambiguous
@@ -50,6 +51,7 @@ class HttpUpstream:
         self._backlog = Backlog(self._gate, self._circuit, self._allowance, clock)
         self._urls = tuple(url.rstrip("/") for url in policy.urls)
         self._session: aiohttp.ClientSession | None = None
+        self._sites: tuple[Site, ...] = ()
         self._exchanges = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -101,8 +103,11 @@ class HttpUpstream:
 
     async def _send(self, sending: "_Sending") -> Stream:
         background = sending.outgoing.background
-        enter = self._let_in if background else self._entered
-        leave = await enter(uploads=sending.uploads)
+        if self._gate.stands_open and not background:
+            leave = self._circuit.admit(uploads=sending.uploads)
+            self._gate.walk_in()
+        else:
+            leave = await (self._let_in if background else self._entered)(uploads=sending.uploads)
         began = self._clock.steady()
         try:
             response = await (self._in_time(leave, sending) if background else self._attempt(leave, sending))
@@ -144,7 +149,7 @@ class HttpUpstream:
         except TimeoutError:
             raise Problem(Reason.upstream_queue_full, retry_after=0.0) from None
 
-    async def _in_time(self, leave: Pass, sending: "_Sending") -> aiohttp.ClientResponse:
+    async def _in_time(self, leave: Pass, sending: "_Sending") -> Reply | aiohttp.ClientResponse:
         """One whose caller's own deadline does not run: it would have begun while this waited for its turn."""
         try:
             async with asyncio.timeout(self.policy.total_timeout):
@@ -152,7 +157,7 @@ class HttpUpstream:
         except TimeoutError:
             raise Problem(Reason.upstream_read_timeout) from None
 
-    async def _attempt(self, leave: Pass, sending: "_Sending") -> aiohttp.ClientResponse:
+    async def _attempt(self, leave: Pass, sending: "_Sending") -> Reply | aiohttp.ClientResponse:
         """Each URL that may be asked in turn, while connecting fails."""
         while True:
             try:
@@ -168,10 +173,10 @@ class HttpUpstream:
             self._metrics.retry(self.policy.name)
             leave = following
 
-    async def _try(self, leave: Pass, sending: "_Sending") -> aiohttp.ClientResponse:
+    async def _try(self, leave: Pass, sending: "_Sending") -> Reply | aiohttp.ClientResponse:
         """One URL, whose breaker hears how it ended."""
         try:
-            response = await self._persist(self._urls[leave.place], sending)
+            response = await self._persist(leave.place, sending)
             refuse_ambiguous(response, sending.outgoing)
         except BaseException as error:
             self._failed(leave, _label(error))
@@ -189,24 +194,25 @@ class HttpUpstream:
         elif self._circuit.failed(leave, how, at_least):
             self._gate.turn_away()
 
-    async def _persist(self, url: str, sending: "_Sending") -> aiohttp.ClientResponse:
+    async def _persist(self, place: int, sending: "_Sending") -> Reply | aiohttp.ClientResponse:
         """One more try where the connection died unanswered."""
         try:
-            return await self._exchange(url, sending.outgoing)
+            return await self._exchange(place, sending.outgoing)
         except Problem as problem:
             if not sending.may_repeat or not _is_unanswered(problem):
                 raise
         sending.may_repeat = False
         self._metrics.retry(self.policy.name)
-        return await self._exchange(url, sending.outgoing)
+        return await self._exchange(place, sending.outgoing)
 
-    async def _exchange(self, url: str, outgoing: Outgoing) -> aiohttp.ClientResponse:
-        if self._session is None:
-            self._session = session(self.policy)
+    async def _exchange(self, place: int, outgoing: Outgoing) -> Reply | aiohttp.ClientResponse:
+        connected = self._connect() if self._session is None else self._session
         try:
-            return await self._session.request(
+            if outgoing.body is None and outgoing.method in METHODS:
+                return await self._sites[place].ask(outgoing)
+            return await connected.request(
                 outgoing.method,
-                URL(url + outgoing.target, encoded=True),
+                URL(self._urls[place] + outgoing.target, encoded=True),
                 headers=outgoing.fields,
                 data=outgoing.body,
                 allow_redirects=False,
@@ -217,7 +223,12 @@ class HttpUpstream:
                 raise error.__cause__ from None
             raise translated(error) from error
 
-    def _stream(self, response: aiohttp.ClientResponse, seconds: float, *, background: bool) -> Stream:
+    def _connect(self) -> aiohttp.ClientSession:
+        self._session, connector = session(self.policy)
+        self._sites = tuple([Site(self._session, connector, url) for url in self._urls])
+        return self._session
+
+    def _stream(self, response: Reply | aiohttp.ClientResponse, seconds: float, *, background: bool) -> Stream:
         content = Content(response, lambda label: self.finished(label, seconds, background=background))
         return Stream(
             status=response.status,
@@ -227,6 +238,7 @@ class HttpUpstream:
             close=content.close,
             length=response.content_length,
             delimited=is_delimited(response),
+            whole=content.whole,
         )
 
     def _ended(self) -> None:
@@ -237,6 +249,8 @@ class HttpUpstream:
                 self._disconnect()
 
     def _disconnect(self) -> None:
+        for site in self._sites:
+            site.close()
         if self._session is not None:
             self._closing.start(self._session.close())
             self._session = None

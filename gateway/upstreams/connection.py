@@ -1,7 +1,7 @@
 """One connection to an upstream (RFC 9112 §8, §9): aiohttp's protocol, held to one whole answer for each request."""
 
 import select
-from asyncio import BaseTransport
+from asyncio import BaseTransport, TimerHandle
 from typing import Any
 
 from aiohttp import ClientOSError, ClientPayloadError, ServerDisconnectedError
@@ -23,6 +23,11 @@ class UpstreamConnection(ResponseHandler):
     none, to be asked for again. Of a bad chunk nobody would tell who reads the content.
     """
 
+    # When the read timeout ends, None while there is none. The timer is not moved with it: once armed it rings, and is
+    # set anew where that was too early, a few times a minute instead of several times an answer.
+    due: float | None = None
+    _alarm: TimerHandle | None = None
+    _unread: "select.poll | None" = None
     _awaiting = False
     _interim_left = 0
     _head_left = 0
@@ -32,7 +37,7 @@ class UpstreamConnection(ResponseHandler):
     def is_connected(self) -> bool:
         """Whether it may carry a request: not where the peer has ended it, or spoken unasked (RFC 9112 §9.2)."""
         transport = self.transport
-        return transport is not None and super().is_connected() and not _has_unread(transport)
+        return transport is not None and super().is_connected() and not self._has_unread(transport)
 
     def set_response_params(self, **params: Any) -> None:
         self._awaiting, self._sent, self._heard = True, False, False
@@ -40,13 +45,20 @@ class UpstreamConnection(ResponseHandler):
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
+        if data and self._is_idle():
+            self._hang_up()
+            return
         self._heard = True
         before = self._progress()
         super().data_received(data)
         if self._awaiting:
             self._still_awaiting(len(data))
-        if self._read_timeout_handle is not None and self._progress() != before:
-            super()._reschedule_timeout()
+        if self.due is not None and self._progress() != before:
+            self._put_off()
+
+    def _is_idle(self) -> bool:
+        """Whether whatever arrives is unasked, and the parser might wait for more of it (RFC 9112 §9.2)."""
+        return not self._awaiting and (self._payload is None or self._payload.is_eof())
 
     def _still_awaiting(self, size: int) -> None:
         self._head_left -= size
@@ -62,13 +74,34 @@ class UpstreamConnection(ResponseHandler):
 
     def start_timeout(self) -> None:
         self._sent = True
-        self._drop_timeout()
-        super().start_timeout()
+        self._put_off()
 
     def _reschedule_timeout(self) -> None:
         # Asked for with every piece of data, before it is known whether it is progress.
-        if self._read_timeout_handle is None:
-            super()._reschedule_timeout()
+        if self.due is None:
+            self._put_off()
+
+    def _drop_timeout(self) -> None:
+        self.due = None
+
+    def _put_off(self) -> None:
+        if not self._read_timeout:
+            return
+        self.due = self._loop.time() + self._read_timeout
+        if self._alarm is None or self._alarm.when() > self.due:
+            self._arm(self.due)
+
+    def _arm(self, at: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if self.due is not None and self.due <= self._loop.time():
+            self._on_read_timeout()
+        elif self.due is not None:
+            self._arm(self.due)
 
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
         interim = data[0].code < 200
@@ -101,6 +134,9 @@ class UpstreamConnection(ResponseHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         if exc is not None:
             self._break_content(ClientPayloadError("the connection broke within the content"))
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
         super().connection_lost(exc)
 
     def _break_content(self, exc: BaseException) -> None:
@@ -108,9 +144,9 @@ class UpstreamConnection(ResponseHandler):
         if content is not None and not content.is_eof() and content.exception() is None:
             content.set_exception(exc)
 
-
-def _has_unread(transport: BaseTransport) -> bool:
-    """Whether more has arrived, or the end, than the event loop has come round to reading."""
-    poll = select.poll()
-    poll.register(transport.get_extra_info("socket"), select.POLLIN)
-    return bool(poll.poll(0))
+    def _has_unread(self, transport: BaseTransport) -> bool:
+        """Whether more has arrived, or the end, than the event loop has come round to reading."""
+        if self._unread is None:
+            self._unread = select.poll()
+            self._unread.register(transport.get_extra_info("socket"), select.POLLIN)
+        return bool(self._unread.poll(0))

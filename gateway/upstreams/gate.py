@@ -56,6 +56,15 @@ class Gate:
             return False
         return self._bucket is None or await self._keep_pace(self._bucket)
 
+    @property
+    def stands_open(self) -> bool:
+        """Whether `enter` would return at once, so that `walk_in` does as well."""
+        return self._free > 0 and not self._waiting and self._bucket is None
+
+    def walk_in(self) -> None:
+        """Take a place where the gate stands open."""
+        self._free -= 1
+
     def leave(self) -> None:
         """Give the place to whoever waits longest."""
         while self._waiting:

@@ -9,11 +9,12 @@ from aiohttp.client_proto import ResponseHandler
 from gateway.admission.snapshot import UpstreamPolicy
 from gateway.upstreams.connection import UpstreamConnection
 
-_MAX_FIELD = 64 * 1024
+MAX_FIELD = 64 * 1024
+"""Bytes of a status line or a field, at most."""
 
 
-def session(policy: UpstreamPolicy) -> aiohttp.ClientSession:
-    """One upstream's connections; made within the event loop."""
+def session(policy: UpstreamPolicy) -> tuple[aiohttp.ClientSession, aiohttp.BaseConnector]:
+    """One upstream's session, and what makes its connections; made within the event loop."""
     connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=10)
     kind: type[ResponseHandler] = UpstreamConnection
     connector._factory = partial(kind, loop=asyncio.get_running_loop())  # noqa: SLF001 - there is no public way
@@ -27,9 +28,9 @@ def session(policy: UpstreamPolicy) -> aiohttp.ClientSession:
         auto_decompress=False,
         trust_env=False,
         requote_redirect_url=False,
-        max_line_size=_MAX_FIELD,
-        max_field_size=_MAX_FIELD,
+        max_line_size=MAX_FIELD,
+        max_field_size=MAX_FIELD,
     )
     # aiohttp repeats GET and PUT by itself when a kept-alive connection dies: that would be an uncounted, unpaid call.
     made._retry_connection = False  # noqa: SLF001 - there is no public way
-    return made
+    return made, connector

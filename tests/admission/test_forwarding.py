@@ -1,6 +1,7 @@
 """What of a request's fields an upstream gets to see."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -99,9 +100,44 @@ def test_what_connection_nominates_does_not() -> None:
 
 def test_repeated_fields_stay_repeated() -> None:
     request = at("PUT")
-    request.fields = CIMultiDict([*request.fields.items(), ("X-A", "1"), ("X-A", "2")])
+    request.fields = CIMultiDict([*request.fields.items(), ("X-A", "1"), ("X-A", "2"), ("x-a", "3")])
     snapshot = make_snapshot(make_route())
-    assert forwarded(Preparer(snapshot).prepare(request), snapshot).getall("X-A") == ["1", "2"]
+    assert forwarded(Preparer(snapshot).prepare(request), snapshot).getall("X-A") == ["1", "2", "3"]
+
+
+def test_what_goes_on_of_one_request_tells_nothing_of_the_next_ones_values() -> None:
+    snapshot = make_snapshot(make_route())
+    for value in ("1", "2"):
+        prepared = Preparer(snapshot).prepare(at("PUT", {"X-A": value, "Cookie": value}))
+        fields = forwarded(prepared, snapshot)
+        assert (fields["X-A"], fields["Cookie"]) == (value, value)
+
+
+def test_the_same_names_mean_another_thing_from_a_trusted_proxy() -> None:
+    snapshot = make_snapshot(make_route(), trusted_proxies=("10.0.0.0/8",))
+    for peer, told in (("192.0.2.1", None), ("10.0.0.1", "8443"), ("192.0.2.1", None)):
+        request = at("PUT", {"X-Forwarded-Port": "8443"})
+        request.peer = peer
+        assert forwarded(Preparer(snapshot).prepare(request), snapshot).get("X-Forwarded-Port") == told
+
+
+def test_names_that_are_ever_new_are_not_remembered_without_end() -> None:
+    snapshot = make_snapshot(make_route())
+    for number in range(300):
+        fields = forwarded(Preparer(snapshot).prepare(at("PUT", {f"X-{number}": "a"})), snapshot)
+        assert fields[f"X-{number}"] == "a"
+    many = {f"X-{number}": "a" for number in range(40)}
+    other = make_snapshot(make_route())
+    assert many.keys() <= forwarded(Preparer(other).prepare(at("PUT", many)), other).keys()
+    assert [len(sieve.sifted) for known in (snapshot, other) for sieve in known.sieves.values()] == [256, 0]
+
+
+def test_routes_made_for_each_fetch_leave_nothing_behind() -> None:
+    snapshot = make_snapshot(make_route())
+    prepared = Preparer(snapshot).prepare(at("PUT", {"X-A": "1"}))
+    for _ in range(10):
+        assert forwarded(replace(prepared, route=replace(prepared.route)), snapshot)["X-A"] == "1"
+    assert len(snapshot.sieves) == 1
 
 
 def test_a_nomination_strips_nothing_that_the_gateway_adds() -> None:

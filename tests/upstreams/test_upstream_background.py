@@ -114,8 +114,8 @@ async def test_half_of_the_connections_are_the_foregrounds_alone(upstream: Scrip
         await looking
 
 
-async def test_a_content_that_is_not_read_yet_keeps_its_place(upstream: ScriptedUpstream) -> None:
-    upstream.script("/background", answer("content"))
+async def test_a_content_that_is_not_there_yet_keeps_its_place(upstream: ScriptedUpstream) -> None:
+    upstream.script("/background", head(200, "Content-Length: 7"), b"con", Gate())
     async with client(upstream.url, connections=1) as to:
         stream = await to.upstream.send(Outgoing("GET", "/background", CIMultiDict(), background=True))
         looking = asyncio.create_task(to.upstream.room())

@@ -212,7 +212,7 @@ async def test_a_probe_that_is_given_up_is_a_failure_and_not_for_ever(
 async def test_a_probe_that_leaves_the_queue_makes_room_for_the_next(
     upstream: ScriptedUpstream, clock: FakeClock
 ) -> None:
-    upstream.script("/down", answer("down", 503))
+    upstream.script("/down", head(503, "Content-Length: 4"), b"do", Gate())
     async with client(upstream.url, clock=clock, breaker=TWICE, connections=2) as to:
         unread = [await to.send("/down") for _ in range(2)]
         clock.advance(10.0)

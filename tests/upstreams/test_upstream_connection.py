@@ -65,11 +65,9 @@ async def test_only_progress_holds_the_read_timeout_off(
 ) -> None:
     if before:
         connection.data_received(before)
-    timer = connection._read_timeout_handle
-    assert timer is not None
+    connection.due = 0.0
     connection.data_received(data)
-    assert (connection._read_timeout_handle is not timer) is progress
-    assert timer.cancelled() is progress
+    assert bool(connection.due) is progress
 
 
 async def test_no_answer_is_due_before_the_request_has_gone_whole() -> None:
@@ -77,22 +75,41 @@ async def test_no_answer_is_due_before_the_request_has_gone_whole() -> None:
     sending.connection_made(Deaf())
     sending.set_response_params(read_timeout=3600.0)
     sending.data_received(head(102))
-    before = sending._read_timeout_handle
+    before = sending.due
     sending.start_timeout()
-    assert (before, sending._read_timeout_handle is None) == (None, False)
+    assert (before, sending.due is None) == (None, False)
     sending.connection_lost(None)
 
 
 async def test_the_whole_answer_ends_the_read_timeout(connection: UpstreamConnection) -> None:
     connection.data_received(answer("ok"))
-    assert connection._read_timeout_handle is None
+    assert connection.due is None
 
 
 async def test_a_request_sent_to_its_end_begins_the_read_timeout_anew(connection: UpstreamConnection) -> None:
     connection.data_received(b"HTTP/1.1 2")
-    timer = connection._read_timeout_handle
+    connection.due = 0.0
     connection.start_timeout()
-    assert connection._read_timeout_handle is not timer
+    assert connection.due
+
+
+async def test_a_timer_that_rings_too_early_is_set_anew(connection: UpstreamConnection) -> None:
+    """It was set for an answer that has come; the one that is awaited by then has its whole time."""
+    connection._ring()
+    assert connection._alarm is not None
+    assert (connection._alarm.when(), connection.exception()) == (connection.due, None)
+
+
+async def test_a_timer_that_rings_in_time_ends_the_exchange(connection: UpstreamConnection) -> None:
+    connection.due = 0.0
+    connection._ring()
+    assert isinstance(connection.exception(), TimeoutError)
+
+
+async def test_a_timer_that_rings_when_nothing_is_due_is_not_set_again(connection: UpstreamConnection) -> None:
+    connection.data_received(answer("ok"))
+    connection._ring()
+    assert connection._alarm is None
 
 
 @pytest.mark.parametrize("size", [1, 3 << 10, 64 << 10])
@@ -122,6 +139,19 @@ async def test_an_answer_that_nobody_waits_for_ends_its_connection(upstream: Scr
         await asyncio.to_thread(eventually, lambda: not upstream.kept)
         upstream.script("/b", answer("next"))
         assert await to.get("/b") == b"next"
+
+
+@pytest.mark.parametrize("answered", [answer(b"own"), head(204), CHUNKED + b"0\r\n\r\n"], ids=["200", "204", "chunked"])
+@pytest.mark.parametrize("unasked", [b"\r\n", b"HTTP/1.1 408 Requ", answer()], ids=["an empty line", "half", "whole"])
+async def test_whatever_nobody_waits_for_ends_its_connection(
+    connection: UpstreamConnection, answered: bytes, unasked: bytes
+) -> None:
+    connection.data_received(answered)
+    transport = connection.transport
+    assert isinstance(transport, Deaf)
+    assert not transport.closed
+    connection.data_received(unasked)
+    assert transport.closed
 
 
 async def test_what_was_not_read_yet_when_the_next_request_goes_out_is_not_its_answer(
