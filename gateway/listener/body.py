@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from aiohttp import web
+from aiohttp.hdrs import CONTENT_LENGTH, TRANSFER_ENCODING
 from aiohttp.http import HttpVersion11
 
 from gateway.config.schema import Limits
@@ -13,12 +14,12 @@ from gateway.messages import Fields
 
 def declared_body(fields: Fields) -> bool:
     """Whether the head announces content (RFC 9112 §6.3)."""
-    return fields.get("Content-Length", "0") != "0" or "Transfer-Encoding" in fields
+    return fields.get(CONTENT_LENGTH, "0") != "0" or TRANSFER_ENCODING in fields
 
 
 def refuse_oversized(fields: Fields, limits: Limits) -> None:
     """Raise 413 before anything is read where the declared length is over `limits.body`."""
-    length = fields.get("Content-Length", "0")
+    length = fields.get(CONTENT_LENGTH, "0")
     if length.isdecimal() and int(length) > limits.body:
         raise Problem(Reason.body_too_large)
 

@@ -1,223 +1,210 @@
-"""One client connection: aiohttp's protocol, plus the limits it does not have."""
+"""One client connection: the fast lane where it may and will, else aiohttp, with answers in the order asked for."""
 
 import asyncio
-from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
-from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD
 
-from gateway.errors import Problem, Reason
-from gateway.listener.reply import Reply
+from gateway.listener.lane import Lane
+from gateway.listener.limited import END_OF_HEAD, LimitedConnection
 
 if TYPE_CHECKING:
     from gateway.listener.server import Listener
 
-# What chunk extensions, chunk sizes and trailers may take: this much, and 16 times the content.
-_MOST_FRAMING = 16 * 1024
-_WORTH = 17
+# Per head. A field counts as four bytes besides its name and value, of which its line may have but three.
+MOST_FIELDS = 256
 
 
-class Census:
-    """How many connections there are, in all and per address."""
+class Connection(LimitedConnection):
+    """Asks the fast lane before it hands what it received to aiohttp.
 
-    def __init__(self) -> None:
-        self.total = 0
-        self._by_address: Counter[str] = Counter()
+    `ends`: an answer of the lane that is sent now is the connection's last, and has to say so.
+    `short`: every head so far came in so few bytes that its fields are within the limit, and need no counting.
 
-    def admits(self, address: str, most: int, most_per_address: int) -> bool:
-        """Whether one more connection from `address` is within the limits."""
-        return self.total < most and self._by_address[address] < most_per_address
-
-    def arrive(self, address: str) -> None:
-        """Count a connection in."""
-        self.total += 1
-        self._by_address[address] += 1
-
-    def leave(self, address: str) -> None:
-        """Count a connection out."""
-        self.total -= 1
-        self._by_address[address] -= 1
-        if not self._by_address[address]:
-            del self._by_address[address]
-
-
-class Connection(web.RequestHandler):
-    """Adds a deadline for heads, the connection limits, and refusals that echo nothing.
-
-    `sending` says that an answer streams, which ends with the connection; all else that was begun ends by itself.
+    The lane is asked for as long as `_lane` holds it. Then the parser is between two messages, aiohttp waits for a
+    request and has none, the client takes what it is sent, no head is due and the transport is open: what changes any
+    of this shuts the lane out first, and it is let in again with a request that aiohttp could begin at once as well.
+    While the lane owes an answer (`_owing`), or the client does not take what the lane sent it, what arrives is
+    `_held`, one read's worth, and the rest waits in the socket.
     """
 
-    __slots__ = (
-        "_arriving",
-        "_head_timer",
-        "_listener",
-        "_living",
-        "_rested",
-        "_taken",
-        "_wire",
-        "address",
-        "eof",
-        "sending",
-    )
+    __slots__ = ("_clean", "_held", "_lane", "_owing", "_reader_timer", "_write", "ends", "short")
 
     def __init__(self, manager: web.Server, listener: "Listener", **options: Any) -> None:
-        super().__init__(manager, **options)
-        self._listener = listener
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._wire: asyncio.Transport | None = None
-        self._living = 0
-        self._rested: int | None = None
-        self._arriving: StreamReader | None = None
-        self._taken = 0
-        self.address = ""
-        self.sending = False
-        self.eof = False
+        super().__init__(manager, listener, **options)
+        self._lane: Lane | None = None
+        self._clean = True
+        self._owing = False
+        self._held = b""
+        self._reader_timer: asyncio.TimerHandle | None = None
+        self.ends = listener.draining
+        self.short = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the connection in, or close it at once where a limit is reached."""
-        peer = transport.get_extra_info("peername")
-        self.address = peer[0] if peer else ""
+        self._write = cast("asyncio.Transport", transport).write
         super().connection_made(transport)
-        self._wire = self.transport
-        if not self._listener.admits(self.address):
-            self.force_close()
-            return
-        self._listener.census.arrive(self.address)
-        self._count_in()
-        self._await_head()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """End what only the client was good for."""
-        self._head_arrived()
-        if self._task_handler is not None and (self.sending or not self.busy):
-            self._task_handler.cancel()
+        """End what only the client was good for; what the lane owes it is not sent."""
+        self._reader_is_back()
         super().connection_lost(exc)
-        self._wire = None
-        self._end_one()
 
     def data_received(self, data: bytes) -> None:
-        """Start the head's deadline with its first byte, end it with its last."""
-        heads = self._request_count
-        super().data_received(data)
-        if self._request_count != heads:
-            self._head_arrived()
-            self._end_broken_content()
-            self._watch_content()
-            if self._holds_more(data):
-                self._await_head()
-            return
-        if self._arriving is not None:
-            self._weigh(self._arriving, len(data))
-        if self._head_timer is None and not self.busy:
-            self._await_head()
+        """The fast lane where it may and will, else aiohttp."""
+        lane = self._lane
+        if lane is not None and not self._owing and lane.take(self, data):
+            self._owing = True
+        else:
+            self._receive(data)
 
-    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio reads the value, aiohttp's own has none
-        """A client that has sent all it will still gets what it asked for; then the connection ends.
+    def send(self, message: bytes) -> None:
+        """The lane's whole answer, on its way out; a client that has left is no error.
 
-        While an answer streams it counts as gone: nothing but a write would tell.
+        `ends` is to be read in the turn of the loop in which this is called.
         """
-        self.eof = True
-        return self.busy and not self.sending
+        self._owing = False
+        if self._lane is not None:
+            self._write(message)
+        elif self.transport is not None:
+            self._write(message)
+            if self.ends:
+                self.force_close()
+            else:
+                self._release()
+
+    def decline(self, data: bytes) -> None:
+        """The lane took `data` and cannot answer it after all: aiohttp's way."""
+        self._owing = False
+        self._shut()
+        if self.transport is not None:
+            self._read(data)
+            self._release()
+
+    def reconsider(self) -> None:
+        """The listener has another lane, or none, or drains: the lane that was asked is not asked again."""
+        self._shut()
+        self._tell_end()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # as in the class above
+        """A client that has sent all it will still gets what it asked for; then the connection ends."""
+        stays = super().eof_received()
+        self.reconsider()
+        return stays
+
+    def pause_writing(self) -> None:
+        """The client does not keep up: until it does the lane takes nothing from it, and it has to in time."""
+        super().pause_writing()
+        self._shut()
+        if not super().busy:
+            self._await_reader()
+
+    def resume_writing(self) -> None:
+        """The client reads on."""
+        super().resume_writing()
+        self._reader_is_back()
+        self._release()
+
+    def force_close(self) -> None:
+        """Close once what was written is sent."""
+        self._shut()
+        super().force_close()
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being answered or waits for it."""
-        return self._request_in_progress or bool(self._messages)
+        """Whether a request is being answered or waits for it, in either lane."""
+        return self._owing or bool(self._held) or super().busy
 
-    @property
-    def pipelined(self) -> bool:
-        """Whether requests wait behind the one that is being answered."""
-        return bool(self._messages)
+    def _receive(self, data: bytes) -> None:
+        """What the lane was not asked for, or left."""
+        if self._owing or (self._paused and not super().busy):
+            self._hold(data)
+        elif self._lane is not None:
+            self._shut()
+            self._read(data)
+        elif not self._lets_in(data):
+            self._read(data)
 
-    def rests(self) -> bool:
-        """Whether it idles and has read nothing since this was last asked: only then is nothing about to begin."""
-        before, self._rested = self._rested, None if self.busy else self._request_count
-        return before is not None and before == self._rested
+    def _lets_in(self, data: bytes) -> bool:
+        """Whether the lane, shut out until now, may be asked again and takes `data`."""
+        lane = self._listener.lane
+        if lane is None or not self._clean or self.ends or not self._awaits_request():
+            return False
+        if not lane.take(self, data):
+            return False
+        self._lane, self._owing = lane, True
+        self._head_arrived()
+        return True
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,  # noqa: ARG002 - aiohttp's signature
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 - may hold what was received
-    ) -> web.StreamResponse:
-        """A request that could not be parsed, or a failure of ours; never shows what was received."""
-        problem = _parse_problem(exc) if status == 400 else Problem(Reason.internal_error)
-        if status != 400:
-            self._listener.log.error("request failed", exc_info=exc)
-        answer = self._listener.pipeline.refuse_unread(problem)
-        return Reply(answer, close=True, write_timeout=self._listener.limits.write_timeout)
+    def _awaits_request(self) -> bool:
+        """Whether aiohttp waits for a request and has none, or will as soon as it begins."""
+        if self._waiter is None:
+            return not self._request_count and not self._force_close
+        return not self._waiter.done()
 
-    def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Content that breaks off or is malformed while what is left of it is skipped is its client's doing."""
-        if not isinstance(kw.get("exc_info"), web.RequestPayloadError):
-            super().log_exception(*args, **kw)
+    def _read(self, data: bytes) -> None:
+        """aiohttp's way; the lane learns from what its parser makes of one head alone."""
+        heads, clean = self._request_count, self._clean
+        super().data_received(data)
+        read = self._request_count - heads
+        self._clean = read > 0 and self._is_between_messages(data)
+        if read and not (clean and len(data) + MOST_FIELDS <= self._listener.limits.fields):
+            self.short = False
+        lane = self._listener.lane
+        if lane is not None and clean and self._clean and _is_one_head(data):
+            lane.learn(self, data, cast("RawRequestMessage", self._messages[-1][0]))
 
-    def _count_in(self) -> None:
-        """Two have to end before it is counted out: the socket, and the task that answers on it."""
-        if self._task_handler is not None:
-            self._living = 2
-            self._task_handler.add_done_callback(self._answered_last)
+    def _is_between_messages(self, data: bytes) -> bool:
+        """Whether the last head that `data` completed has no content, and the parser holds nothing behind it."""
+        message, content = self._messages[-1]
+        if content is not EMPTY_PAYLOAD or self._upgraded or self._buffer_paused:
+            return False
+        return isinstance(message, RawRequestMessage) and data.endswith(END_OF_HEAD)
 
-    def _answered_last(self, _: asyncio.Task[None]) -> None:
-        """Cut off a client that does not take what is still to be sent; closing alone would wait for it for ever."""
-        if self._wire is not None and self._wire.get_write_buffer_size():
-            self._loop.call_later(self._listener.limits.write_timeout, self._wire.abort)
-        self._end_one()
+    def _shut(self) -> None:
+        """Shut the lane out. Only now does the time to idle begin anew, as a look at the clock for each would cost."""
+        if self._lane is not None:
+            self._lane = None
+            self._idle_anew()
 
-    def _end_one(self) -> None:
-        self._living -= 1
-        if self._living == 0:
-            self._listener.census.leave(self.address)
+    def _idle_anew(self) -> None:
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
 
-    def _holds_more(self, data: bytes) -> bool:
-        """Whether a next head has begun behind the last whole one, whose request has no content."""
-        return bool(self._messages) and self._messages[-1][1] is EMPTY_PAYLOAD and not data.endswith(b"\r\n\r\n")
+    def _process_keepalive(self) -> None:
+        """aiohttp's look at an idle connection: one of which the lane took something since the last idles from now."""
+        self._shut()
+        if self._owing:
+            self._idle_anew()
+        super()._process_keepalive()
 
-    def _end_broken_content(self) -> None:
-        """aiohttp queues a parse error behind the request whose content it broke, and lets the content wait."""
-        request = self._current_request
-        if request is not None and self._messages and not isinstance(self._messages[-1][0], RawRequestMessage):
-            request.content.set_exception(web.RequestPayloadError("malformed content"))
+    def _tell_end(self) -> None:
+        self.ends = (self.eof or self._listener.draining) and not self._held
 
-    def _watch_content(self) -> None:
-        content = self._messages[-1][1]
-        self._arriving, self._taken = (None if content is EMPTY_PAYLOAD else content), 0
+    def _hold(self, data: bytes) -> None:
+        self._held += data
+        self.reconsider()
+        self._pause_reading_for_buffer()
 
-    def _weigh(self, content: StreamReader, size: int) -> None:
-        """Break content that is mostly framing: aiohttp's parser skips what is in chunk extensions, without bound."""
-        self._taken += size
-        if content.is_eof():
-            self._arriving = None
-        elif self._taken - _WORTH * content.total_bytes > _MOST_FRAMING:
-            self._arriving = None
-            content.set_exception(web.RequestPayloadError("malformed content"))
+    def _release(self) -> None:
+        """Go on with what was held; it is held again where it still has to wait."""
+        if self._held and self.transport is not None:
+            held, self._held = self._held, b""
+            self._tell_end()
+            self._resume_reading_for_buffer()
+            self.data_received(held)
 
-    def _await_head(self) -> None:
-        self._head_timer = self._loop.call_later(self._listener.limits.head_timeout, self._head_is_late)
+    def _await_reader(self) -> None:
+        if self._reader_timer is None and self._wire is not None:
+            self._reader_timer = self._loop.call_later(self._listener.limits.write_timeout, self._wire.abort)
 
-    def _head_arrived(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _head_is_late(self) -> None:
-        self._head_timer = None
-        if self.busy:
-            self._await_head()
-        else:
-            self.force_close()
+    def _reader_is_back(self) -> None:
+        if self._reader_timer is not None:
+            self._reader_timer.cancel()
+            self._reader_timer = None
 
 
-def _parse_problem(error: BaseException | None) -> Problem:
-    """RFC 9110 §15.5.15 and RFC 6585 §5: too long is told from malformed; anything else is 400."""
-    if isinstance(error, LineTooLong):
-        # The parser shows a target as a bytearray, a field as bytes: its only hint at what was too long.
-        target = str(error.args[0]).startswith("bytearray")
-        return Problem(Reason.target_too_long if target else Reason.fields_too_large)
-    if isinstance(error, BadHttpMessage) and "Too many headers" in str(error):
-        return Problem(Reason.fields_too_large)
-    return Problem(Reason.malformed_request)
+def _is_one_head(data: bytes) -> bool:
+    """Whether no empty line, which a parser skips (RFC 9112 §2.2), stands before the head or behind it."""
+    return data[0] not in b"\r\n" and data.find(END_OF_HEAD) == len(data) - len(END_OF_HEAD)

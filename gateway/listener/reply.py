@@ -4,14 +4,13 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator
-from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion10
 
-from gateway.answers.head import render
+from gateway.answers.head import phrase, render
 from gateway.errors import Problem
 from gateway.messages import Answer
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 _SLICE = 256 * 1024
 _JOIN = 64 * 1024
 _NO_LINGER = struct.pack("ii", 1, 0)
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Reply(web.StreamResponse):
@@ -43,25 +41,22 @@ class Reply(web.StreamResponse):
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send the whole answer."""
+        answer, protocol = self._answer, request.protocol
+        transport = protocol.transport
         try:
-            await self._send(request)
+            if transport is None:
+                raise ConnectionResetError
+            if answer.chunks is None:
+                await self._send_whole(protocol, transport, answer.body)
+            else:
+                await self._send_stream(request, transport, answer.chunks)
         finally:
-            if self._answer.close is not None:
-                await self._answer.close()
+            if answer.close is not None:
+                await answer.close()
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing is left to send."""
-
-    async def _send(self, request: web.BaseRequest) -> None:
-        protocol = request.protocol
-        transport = protocol.transport
-        if transport is None:
-            raise ConnectionResetError
-        if self._answer.chunks is not None:
-            await self._send_stream(request, transport, self._answer.chunks)
-        else:
-            await self._send_whole(protocol, transport, self._answer.body)
 
     async def _send_whole(self, protocol: web.RequestHandler, transport: asyncio.Transport, body: bytes) -> None:
         head = self._head(length=len(body) if self._has_length() else None)
@@ -127,8 +122,8 @@ class Reply(web.StreamResponse):
 
     def _head(self, framing: bytes = b"", length: int | None = None) -> bytes:
         answer = self._answer
-        phrase = answer.reason or _PHRASES.get(answer.status, "")
-        return render(answer.status, phrase, (answer.lines, framing), length, close=self._ends)
+        reason = answer.reason or phrase(answer.status)
+        return render(answer.status, reason, (answer.lines, framing), length, close=self._ends)
 
 
 def _cut(transport: asyncio.Transport, *, reset: bool) -> None:

@@ -5,10 +5,11 @@ import select
 import socket
 from collections.abc import Iterable
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from aiohttp import http_parser, web
+from aiohttp.hdrs import TRANSFER_ENCODING
 from aiohttp.http import HttpVersion10, HttpVersion11
 
 from gateway.admission.peers import is_local, is_trusted
@@ -16,7 +17,9 @@ from gateway.config.schema import Limits
 from gateway.errors import BadStart, Problem, Reason
 from gateway.health import Health
 from gateway.listener.body import declared_body, read_body, refuse_oversized
-from gateway.listener.connection import Census, Connection
+from gateway.listener.census import Census
+from gateway.listener.connection import MOST_FIELDS, Connection
+from gateway.listener.lane import Lane
 from gateway.listener.reply import Reply
 from gateway.messages import Answer, Fields, Request
 from gateway.own import Own
@@ -25,7 +28,6 @@ from gateway.pipeline import Pipeline
 _IDLE = 75.0
 _BACKLOG = 4096
 _PER_ADDRESS = 500
-_MOST_FIELDS = 256
 _POLL = 0.02
 
 
@@ -54,7 +56,8 @@ class Listener:
         self._health = health
         self._resources = own
         self._trusted = trusted_proxies
-        self._draining = False
+        self.draining = False
+        self._lane: Lane | None = None
         self._socket: asyncio.Server | None = None
         self._protocols = _Server(self, **_options(limits))
 
@@ -70,6 +73,16 @@ class Listener:
         listening = bound(host, port)
         self._socket = await asyncio.get_running_loop().create_server(self._protocols, sock=listening, backlog=_BACKLOG)
 
+    @property
+    def lane(self) -> Lane | None:
+        """What connections ask before aiohttp reads a request; one that has taken requests still answers them."""
+        return self._lane
+
+    @lane.setter
+    def lane(self, lane: Lane | None) -> None:
+        self._lane = lane
+        self._tell_connections()
+
     def admits(self, address: str) -> bool:
         """Whether one more connection from `address` is within the limits."""
         limits, most = self.limits, self.limits.connections_per_address
@@ -79,27 +92,32 @@ class Listener:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request, from aiohttp's reading of it to the reply."""
+        connection = cast("Connection", request.protocol)
+        connection.begun += 1
         try:
             if request.raw_path.startswith("/-/"):
-                answer = await self._own(request)
+                answer = await self._own(request, connection)
             else:
-                answer = await self.pipeline.handle(self._read(request))
+                answer = await self.pipeline.handle(self._read(request, connection))
         except Problem as problem:
             answer = self.pipeline.refuse_unread(problem, request.headers)
-        close = self._is_last(request) or not request.keep_alive or not _is_framed_surely(request)
-        return Reply(_headless(answer, request.method), close=close, write_timeout=self.limits.write_timeout)
+        if request.method == "HEAD":
+            answer.bodiless = True
+        close = self._is_last(connection) or not request.keep_alive or not _is_framed_surely(request)
+        return Reply(answer, close=close, write_timeout=self.limits.write_timeout)
 
-    async def _own(self, request: web.BaseRequest) -> Answer:
+    async def _own(self, request: web.BaseRequest, connection: Connection) -> Answer:
         """Below `/-/` the gateway answers itself; nothing there is ever forwarded."""
         answer = self._health.answer(request.raw_path)
-        answer = answer or await self._resources.answer(self._read(request))
+        answer = answer or await self._resources.answer(self._read(request, connection))
         if answer is None:
             raise Problem(Reason.no_route)
         return answer
 
     async def drain(self) -> None:
         """Take no new connection, let what was accepted finish, close what idles."""
-        self._draining = True
+        self.draining = True
+        self._tell_connections()
         if self._socket is not None:
             await _taken_in(self._socket.sockets)
             self._socket.close()
@@ -111,28 +129,29 @@ class Listener:
             await asyncio.sleep(_POLL)
         await self._protocols.shutdown(0)
 
+    def _tell_connections(self) -> None:
+        for connection in self._protocols.connections:
+            if isinstance(connection, Connection):
+                connection.reconsider()
+
     def _close_idle(self) -> None:
         for connection in self._protocols.connections:
             if isinstance(connection, Connection) and connection.rests():
                 connection.force_close()
 
-    def _is_last(self, request: web.BaseRequest) -> bool:
-        connection = request.protocol
-        if not isinstance(connection, Connection):
-            return self._draining
-        return (self._draining or connection.eof) and not connection.pipelined
+    def _is_last(self, connection: Connection) -> bool:
+        return (self.draining or connection.eof) and not connection.pipelined
 
-    def _read(self, request: web.BaseRequest) -> Request:
+    def _read(self, request: web.BaseRequest, connection: Connection) -> Request:
         fields = request.headers
         _refuse_foreign(request)
-        _refuse_long(request, self.limits)
+        _refuse_long(request, self.limits, short=connection.short)
         refuse_oversized(fields, self.limits)
-        connection = request.protocol
         return Request(
             method=request.method,
             target=request.raw_path,
             fields=fields,
-            peer=connection.address if isinstance(connection, Connection) else "",
+            peer=connection.address,
             body=read_body(request, self.limits) if declared_body(fields) else None,
             version="1.0" if request.version == HttpVersion10 else "1.1",
         )
@@ -147,7 +166,7 @@ def _options(limits: Limits) -> dict[str, Any]:
         "lingering_time": limits.body_timeout,
         "max_line_size": limits.target,
         "max_field_size": limits.fields,
-        "max_headers": _MOST_FIELDS,
+        "max_headers": MOST_FIELDS,
     }
 
 
@@ -170,7 +189,7 @@ def _refuse_foreign(request: web.BaseRequest) -> None:
         raise Problem(Reason.not_implemented, "CONNECT is not forwarded.")
     if request.version not in (HttpVersion10, HttpVersion11):
         raise Problem(Reason.malformed_request, "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
-    coding = request.headers.get("Transfer-Encoding")
+    coding = request.headers.get(TRANSFER_ENCODING)
     if coding is not None and request.version < HttpVersion11:
         raise Problem(Reason.malformed_request, "HTTP/1.0 has no transfer codings.")
     if coding is not None and coding.lower() != "chunked":
@@ -182,7 +201,7 @@ def _is_framed_surely(request: web.BaseRequest) -> bool:
 
     aiohttp's parser takes the last trailer field of chunked content for the first field of the next request.
     """
-    return request.version >= HttpVersion11 and "Transfer-Encoding" not in request.headers
+    return request.version >= HttpVersion11 and TRANSFER_ENCODING not in request.headers
 
 
 async def _taken_in(listening: Iterable[socket.socket]) -> None:
@@ -198,19 +217,13 @@ async def _taken_in(listening: Iterable[socket.socket]) -> None:
             return
 
 
-def _refuse_long(request: web.BaseRequest, limits: Limits) -> None:
+def _refuse_long(request: web.BaseRequest, limits: Limits, *, short: bool) -> None:
     if len(request.raw_path) > limits.target:
         raise Problem(Reason.target_too_long)
-    if _size(request.headers) > limits.fields:
+    if not short and _size(request.headers) > limits.fields:
         raise Problem(Reason.fields_too_large)
 
 
 def _size(fields: Fields) -> int:
     # Through the items: the keys of a multidict leave repeated names out.
     return len("".join(chain.from_iterable(fields.items()))) + 4 * len(fields)
-
-
-def _headless(answer: Answer, method: str) -> Answer:
-    if method == "HEAD":
-        answer.bodiless = True
-    return answer

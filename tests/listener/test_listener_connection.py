@@ -1,180 +1,446 @@
-"""A client connection's limits: the deadline of a head, and who is counted how long."""
+"""The fast lane's place in a connection: what it may take, and in which order the answers of both lanes leave."""
 
 import asyncio
+import gc
+from collections.abc import AsyncIterator
+from functools import partial
+from itertools import pairwise
+from typing import cast
 
 import pytest
-from listener.doors import door, echo, target, text
-from support.wire import Connection
+from aiohttp.http_parser import RawRequestMessage
+from hypothesis import given
+from hypothesis import strategies as st
+from listener.doors import Door, door, target, text, until
+from support.wire import Connection as Client
 
-from gateway.listener.connection import Census
+from gateway.answers.head import render
+from gateway.listener.connection import Connection
 from gateway.messages import Answer, Request
 
-
-def test_the_census_forgets_who_has_left() -> None:
-    census = Census()
-    for address in ("a", "a", "b"):
-        census.arrive(address)
-    assert [census.admits(address, 4, 2) for address in ("a", "b", "c")] == [False, True, True]
-    assert not census.admits("c", 3, 2)
-    for address in ("a", "a", "b"):
-        census.leave(address)
-    assert (census.total, dict(census._by_address)) == (0, {})
+FAST = b"GET /fast HTTP/1.1\r\nHost: a\r\n\r\n"
+SLOW = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n\r\n\r\n"
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: "], ids=len)
-async def test_a_head_that_does_not_arrive_in_time_ends_its_connection(sent: bytes) -> None:
-    async with door(target, head_timeout=0.05) as opened, await opened.connect() as client:
-        client.send(sent)
-        assert await client.ended() == b""
-        await opened.empty()
+class StubLane:
+    """Takes what is all of `FAST`, and answers it when the test says so; with `body` at the end of the turn instead."""
+
+    def __init__(self, body: bytes | None = None) -> None:
+        self.body = body
+        self.owed = list[Connection]()
+        self.offered = list[bytes]()
+        self.learnt = list[tuple[bytes, str]]()
+
+    def take(self, connection: Connection, data: bytes) -> bool:
+        self.offered.append(data)
+        if data != FAST:
+            return False
+        self.owed.append(connection)
+        if self.body is not None:
+            asyncio.get_running_loop().call_soon(self.pay, self.body)
+        return True
+
+    def learn(self, connection: Connection, data: bytes, message: RawRequestMessage) -> None:
+        self.learnt.append((data, message.path))
+
+    def was_offered(self, count: int) -> bool:
+        return len(self.offered) >= count
+
+    async def owes(self) -> Connection:
+        await until(lambda: self.owed)
+        return self.owed[0]
+
+    def pay(self, body: bytes = b"fast") -> None:
+        connection = self.owed.pop(0)
+        connection.send(render(200, "OK", (), len(body), close=connection.ends) + body)
+
+    def decline(self) -> None:
+        self.owed.pop(0).decline(FAST)
 
 
-async def test_the_second_head_has_a_deadline_too() -> None:
-    async with door(target, head_timeout=0.05) as opened, await opened.connect() as client:
-        client.request("GET", "/a")
-        assert (await client.answer()).status == 200
-        client.send(b"GET /b HT")
-        assert await client.ended() == b""
+@pytest.fixture
+async def opened() -> AsyncIterator[Door]:
+    async with door(target) as found:
+        found.listener.lane = StubLane()
+        yield found
 
 
-async def test_a_head_begun_behind_a_whole_one_has_a_deadline() -> None:
-    async with door(target, head_timeout=0.05) as opened, await opened.connect() as client:
-        client.send(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HT")
-        assert (await client.answer()).status == 200
-        assert await client.ended() == b""
+@pytest.fixture
+def lane(opened: Door) -> StubLane:
+    assert isinstance(opened.listener.lane, StubLane)
+    return opened.listener.lane
 
 
-async def test_content_that_is_malformed_behind_its_head_is_told_at_once() -> None:
-    """It was read on until the body's deadline, and then called late."""
-    async with door(echo) as opened, await opened.connect() as client:
-        client.send(b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
-        await opened.pipeline.arrived.wait()
-        client.send(b"zz\r\n")
-        assert (await client.answer()).status == 400
+def targets(opened: Door) -> list[str]:
+    return [request.target for request in opened.pipeline.requests]
 
 
-async def test_malformed_content_is_not_logged_as_a_failure_of_ours(caplog: pytest.LogCaptureFixture) -> None:
-    """Any client could fill the log with tracebacks."""
-    async with door(echo) as opened, await opened.connect() as client:
-        client.send(b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
-        await opened.pipeline.arrived.wait()
-        client.send(b"zz\r\n")
-        assert (await client.answer()).status == 400
-        assert await client.ended() == b""
-        await opened.empty()
-    assert not caplog.records
+async def exchanged(client: Client, lane: StubLane) -> Connection:
+    """The connection at the other end, once the lane has answered on it."""
+    client.send(FAST)
+    connection = await lane.owes()
+    lane.pay()
+    await client.answer()
+    return connection
 
 
-async def test_a_client_that_has_sent_all_it_will_still_gets_its_answers() -> None:
-    async with door(target) as opened, await opened.connect() as client:
-        client.request("GET", "/a")
-        client.request("GET", "/b")
-        client.finish()
-        assert [(await client.answer()).body for _ in range(2)] == [b"/a", b"/b"]
-        assert await client.ended() == b""
-        await opened.empty()
+async def test_what_it_takes_never_reaches_the_pipeline(opened: Door, lane: StubLane) -> None:
+    async with await opened.connect() as client:
+        for head, body in ((FAST, b"fast"), (FAST, b"fast"), (SLOW, b"/slow"), (FAST, b"fast"), (SLOW, b"/slow")):
+            client.send(head)
+            if head is FAST:
+                await lane.owes()
+                lane.pay()
+            assert (await client.answer()).body == body
+    assert targets(opened) == ["/slow", "/slow"]
 
 
-async def test_a_tunnel_is_refused_and_what_follows_is_not_read() -> None:
-    async with door(target) as opened, await opened.connect() as client:
-        client.send(b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert (await client.answer()).status == 501
-        await client.ended()
-        assert opened.pipeline.requests == []
-
-
-async def test_an_answer_may_take_longer_than_a_head() -> None:
-    gate = asyncio.Event()
-
-    async def late(request: Request) -> Answer:
-        await gate.wait()
-        return text(b"late")
-
-    async with (
-        door(late, head_timeout=0.02) as opened,
-        await opened.connect() as busy,
-        await opened.connect() as idle,
-    ):
-        busy.request("GET", "/a")
-        assert await idle.ended() == b""
-        gate.set()
-        assert (await busy.answer()).body == b"late"
-
-
-async def test_a_connection_counts_until_what_it_began_has_ended() -> None:
-    gate = asyncio.Event()
-
-    async def late(request: Request) -> Answer:
-        await gate.wait()
-        return text(b"")
-
-    async with door(late) as opened:
-        async with await opened.connect() as client:
-            client.request("GET", "/a")
-            await opened.pipeline.arrived.wait()
-        async with await Connection.open(opened.address) as other:
-            other.request("GET", "/-/livez")
-            await other.answer()
-            assert opened.listener.census.total == 2
-            gate.set()
-        await opened.empty()
-
-
-@pytest.mark.parametrize("version", ["1.0", "1.1"])
-async def test_a_second_request_behind_a_malformed_one_is_not_read(version: str) -> None:
-    async with door(target) as opened, await opened.connect() as client:
-        client.send(f"BAD\r\n\r\nGET /smuggled HTTP/{version}\r\nHost: a\r\n\r\n".encode())
-        assert (await client.answer()).status == 400
-        assert await client.ended() == b""
+async def test_what_arrives_behind_an_answer_that_is_owed_waits_for_it(opened: Door, lane: StubLane) -> None:
+    async with await opened.connect() as client:
+        client.send(FAST)
+        connection = await lane.owes()
+        client.send(SLOW + FAST)
+        await until(lambda: connection._held)
         assert not opened.pipeline.requests
+        lane.pay()
+        assert [(await client.answer()).body for _ in range(3)] == [b"fast", b"/slow", b"/fast"]
 
 
-CHUNKED = b"POST /first HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-SECOND = b"GET /second HTTP/1.1\r\nHost: a\r\n\r\n"
+async def test_it_is_asked_again_behind_its_own_answer(opened: Door, lane: StubLane) -> None:
+    async with await opened.connect() as client:
+        client.send(FAST)
+        connection = await lane.owes()
+        client.send(FAST)
+        await until(lambda: connection._held)
+        lane.pay(b"first")
+        assert lane.owed == [connection]
+        lane.pay(b"second")
+        assert [(await client.answer()).body for _ in range(2)] == [b"first", b"second"]
 
 
-@pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "in two"])
-async def test_a_trailer_field_does_not_become_the_next_requests(apart: bool) -> None:
-    content = b"2\r\nab\r\n0\r\nAuthorization: Bearer stolen\r\n\r\n"
-    async with door(echo) as opened, await opened.connect() as client:
-        client.send(CHUNKED + content + (b"" if apart else SECOND))
+async def test_a_flood_behind_an_answer_that_is_owed_is_not_read(opened: Door, lane: StubLane) -> None:
+    async with await opened.connect() as client:
+        client.send(FAST)
+        connection = await lane.owes()
+        client.send(b"x" * (1 << 24))
+        await until(lambda: connection._held)
+        await until(lambda: connection._buffer_paused)
+        assert len(connection._held) <= 1 << 18
+        client.hang_up()
+        lane.pay()
+        await opened.empty()
+
+
+async def test_it_is_not_asked_while_another_request_is_under_way() -> None:
+    gate = asyncio.Event()
+
+    async def late(request: Request) -> Answer:
+        await gate.wait()
+        return text(request.target.encode())
+
+    async with door(late) as opened, await opened.connect() as client:
+        lane = opened.listener.lane = StubLane()
+        connection = await exchanged(client, lane)
+        client.send(SLOW)
+        await opened.pipeline.arrived.wait()
+        client.send(FAST)
+        await until(lambda: connection.pipelined)
+        gate.set()
+        assert [(await client.answer()).body for _ in range(2)] == [b"/slow", b"/fast"]
+        assert lane.offered == [FAST, SLOW]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"GET /slow HTTP/1.1\r\nHost: a\r\n",
+        SLOW + b"GET /slow HTTP/1.1\r\nHost: a\r\n",
+        b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 400\r\n\r\n\r\n\r\n",
+        b"POST /slow HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n400\r\n\r\n\r\n",
+        b"GET /slow HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: b\r\n\r\nGET /tail HTTP/1.1\r\n",
+    ],
+    ids=["a head", "a head behind another", "content", "a chunk", "an upgrade"],
+)
+async def test_it_is_not_asked_within_a_message(opened: Door, lane: StubLane, before: bytes) -> None:
+    """Part of a message must not be taken for a request of its own."""
+    async with await opened.connect() as client:
+        client.send(before)
+        await until(lambda: lane.offered)
+        (connection,) = connections(opened)
+        await until(lambda: not connection.busy)
+        client.send(FAST)
+        await client.head()
+    assert FAST not in lane.offered
+
+
+@pytest.mark.parametrize(
+    ("steps", "learnt"),
+    [
+        ([(SLOW, 1), (SLOW, 1)], 2),
+        ([(SLOW + SLOW, 2)], 0),
+        ([(SLOW[:9], 0), (SLOW[9:], 1)], 0),
+        ([(b"\r\n" + SLOW, 1)], 0),
+        ([(SLOW + b"\r\n\r\n", 1)], 0),
+        ([(POST, 1)], 0),
+        ([(POST[:-4], 1)], 0),
+        ([(POST, 1), (SLOW, 1), (SLOW, 1)], 1),
+    ],
+    ids=[
+        "one",
+        "two",
+        "split",
+        "empty line before",
+        "empty lines behind",
+        "content",
+        "content to come",
+        "behind content",
+    ],
+)
+async def test_only_one_whole_head_is_learnt(
+    opened: Door, lane: StubLane, steps: list[tuple[bytes, int]], learnt: int
+) -> None:
+    """Each step: what is sent, and how many answers that brings."""
+    async with await opened.connect() as client:
+        for sent, answers in steps:
+            client.send(sent)
+            for _ in range(answers):
+                await client.answer()
+            await until(lambda: lane.offered)
+    assert lane.learnt == [(SLOW, "/slow")] * learnt
+
+
+async def test_a_client_that_sends_no_more_still_gets_what_is_owed(opened: Door, lane: StubLane) -> None:
+    async with await opened.connect() as client:
+        client.send(FAST)
+        connection = await lane.owes()
+        client.finish()
+        await until(lambda: connection.eof)
+        lane.pay()
         answer = await client.answer()
-        assert (answer.body, answer.field("Connection")) == (b"ab", "close")
-        if apart:
-            client.send(SECOND)
+        assert (answer.body, answer.field("Connection")) == (b"fast", "close")
         assert await client.ended() == b""
-        assert [request.target for request in opened.pipeline.requests] == ["/first"]
+        await opened.empty()
 
 
-async def flood(client: Connection, block: bytes, most: int = 1 << 24) -> None:
-    """Send until the other side has had enough of it."""
-    for _ in range(most // len(block)):
-        client.send(block)
-        await client.writer.drain()
-    pytest.fail("it took all of it")
+async def test_what_is_held_is_answered_before_a_client_that_sends_no_more_is_left(
+    opened: Door, lane: StubLane
+) -> None:
+    async with await opened.connect() as client:
+        client.send(FAST)
+        connection = await lane.owes()
+        client.send(SLOW)
+        await until(lambda: connection._held)
+        client.finish()
+        lane.pay()
+        answers = [await client.answer() for _ in range(2)]
+        assert [answer.body for answer in answers] == [b"fast", b"/slow"]
+        assert answers[0].field("Connection") is None
+        assert await client.ended() == b""
+        await opened.empty()
 
 
-FRAMING = {
-    "a chunk extension": (b"2;", b"a" * 4096),
-    "zeros before a size": (b"", b"0" * 4096),
-    "trailers": (b"0\r\n", b"X-A: " + b"a" * 4000 + b"\r\n"),
-    "extensions of small chunks": (b"", b"1;" + b"a" * 4096 + b"\r\nx\r\n"),
-}
+async def test_who_has_left_is_owed_nothing(opened: Door, lane: StubLane) -> None:
+    for settle in (lane.pay, lane.decline):
+        async with await opened.connect() as client:
+            client.send(FAST)
+            await lane.owes()
+            client.hang_up()
+            await opened.empty()
+            settle()
+    assert targets(opened) == []
 
 
-@pytest.mark.parametrize(("first", "more"), FRAMING.values(), ids=FRAMING)
-async def test_framing_without_content_ends_the_connection(first: bytes, more: bytes) -> None:
-    async with door(echo, fields=1 << 16) as opened, await opened.connect() as client:
-        client.send(CHUNKED + first)
-        await opened.pipeline.arrived.wait()
-        with pytest.raises(ConnectionError):
-            await flood(client, more)
+async def test_a_drain_waits_for_what_is_owed_and_says_so(opened: Door, lane: StubLane) -> None:
+    async with await opened.connect() as client:
+        client.send(FAST)
+        await lane.owes()
+        draining = asyncio.create_task(opened.listener.drain())
+        await until(lambda: opened.listener.draining)
+        lane.pay()
+        assert (await client.answer()).field("Connection") == "close"
+        await draining
 
 
-async def test_content_in_the_smallest_chunks_is_content() -> None:
-    size = 20_000
-    async with door(echo) as opened, await opened.connect() as client:
-        client.send(CHUNKED)
-        await opened.pipeline.arrived.wait()
-        client.send(b"1\r\nx\r\n" * size + b"0\r\n\r\n")
-        assert (await client.answer()).body == b"x" * size
+async def test_a_drain_answers_what_is_held_last(opened: Door, lane: StubLane) -> None:
+    async with await opened.connect() as client:
+        client.send(FAST)
+        connection = await lane.owes()
+        client.send(FAST)
+        await until(lambda: connection._held)
+        draining = asyncio.create_task(opened.listener.drain())
+        await until(lambda: opened.listener.draining)
+        lane.pay()
+        answers = [await client.answer() for _ in range(2)]
+        assert [answer.body for answer in answers] == [b"fast", b"/fast"]
+        assert [answer.field("Connection") for answer in answers] == [None, "close"]
+        await draining
+
+
+async def test_while_draining_the_full_lane_answers_all_there_is(opened: Door, lane: StubLane) -> None:
+    async with await opened.connect() as client:
+        connection = await exchanged(client, lane)
+        assert not connection.rests()
+        opened.listener.draining = True
+        connection.reconsider()
+        client.send(FAST)
+        answer = await client.answer()
+        assert (answer.body, answer.field("Connection")) == (b"/fast", "close")
+        assert await client.ended() == b""
+
+
+async def test_a_lane_that_was_replaced_answers_what_it_took_and_takes_no_more(opened: Door, lane: StubLane) -> None:
+    async with await opened.connect() as client:
+        connection = await exchanged(client, lane)
+        client.send(FAST)
+        await lane.owes()
+        other = opened.listener.lane = StubLane()
+        lane.pay(b"old")
+        assert (await client.answer()).body == b"old"
+        client.send(FAST)
+        assert await other.owes() is connection
+        opened.listener.lane = None
+        other.pay(b"new")
+        assert (await client.answer()).body == b"new"
+        client.send(FAST)
+        assert (await client.answer()).body == b"/fast"
+    assert (len(lane.offered), len(other.offered)) == (2, 1)
+
+
+async def test_what_it_declines_goes_the_full_way_before_what_is_behind_it(opened: Door, lane: StubLane) -> None:
+    async with await opened.connect() as client:
+        client.send(FAST)
+        connection = await lane.owes()
+        client.send(SLOW + SLOW)
+        await until(lambda: connection._held)
+        lane.decline()
+        assert [(await client.answer()).body for _ in range(3)] == [b"/fast", b"/slow", b"/slow"]
+        await exchanged(client, lane)
+        client.send(FAST)
+        await lane.owes()
+        lane.decline()
+        assert connection._lane is None
+        assert (await client.answer()).body == b"/fast"
+
+
+async def test_who_does_not_read_is_asked_for_no_more_and_cut_off() -> None:
+    async with door(target, write_timeout=0.05) as opened, await opened.connect() as client:
+        lane = opened.listener.lane = StubLane(b"x" * 60_000)
+        connection = await unread(client, lane)
+        offered = len(lane.offered)
+        client.send(FAST)
+        await until(lambda: connection._held)
+        assert len(lane.offered) == offered
+        await opened.empty()
+        assert connection._reader_timer is None
+
+
+async def test_who_reads_again_gets_the_rest(opened: Door, lane: StubLane) -> None:
+    lane.body = b"x" * 60_000
+    async with await opened.connect() as client:
+        connection = await unread(client, lane)
+        client.send(FAST + SLOW)
+        await until(lambda: connection._held)
+        reading(client).resume_reading()
+        for _ in range(len(lane.offered)):
+            assert (await client.answer()).body == lane.body
+        assert [(await client.answer()).body for _ in range(2)] == [b"/fast", b"/slow"]
+        assert connection._reader_timer is None
+        client.send(FAST)
+        assert (await client.answer()).body == lane.body
+
+
+async def test_a_head_taken_by_it_has_no_deadline_left() -> None:
+    async with door(target, head_timeout=0.05) as opened, await opened.connect() as client:
+        lane = opened.listener.lane = StubLane()
+        client.send(FAST)
+        connection = await lane.owes()
+        assert connection._head_timer is None
+        lane.pay()
+        assert (await client.answer()).body == b"fast"
+
+
+async def test_the_time_to_idle_begins_anew_with_what_it_takes(opened: Door, lane: StubLane) -> None:
+    async with await opened.connect() as client:
+        connection = await exchanged(client, lane)
+        look(connection)
+        await exchanged(client, lane)
+        look(connection)
+        assert connection.transport is not None
+        client.send(FAST)
+        await lane.owes()
+        for _ in range(2):
+            look(connection)
+        lane.pay()
+        assert (await client.answer()).body == b"fast"
+        look(connection)
+        assert await client.ended() == b""
+
+
+async def test_nothing_of_a_connection_is_left_for_the_garbage_collector(opened: Door, lane: StubLane) -> None:
+    """Its collections are what stops the loop."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with await opened.connect() as client:
+            await exchanged(client, lane)
+            client.send(SLOW)
+            await client.answer()
+        await opened.empty()
+        await until(lambda: not opened.listener._protocols.connections)
+        assert not [found for found in gc.get_objects() if isinstance(found, Connection)]
+    finally:
+        gc.enable()
+
+
+def test_answers_come_in_the_order_of_their_requests_however_they_are_cut() -> None:
+    with asyncio.Runner() as runner:
+        opening = door(target)
+        opened = runner.run(opening.__aenter__())
+        opened.listener.lane = StubLane(b"/fast")
+
+        @given(st.lists(st.sampled_from([FAST, SLOW, POST]), min_size=1, max_size=8), st.sets(st.integers(1, 300)))
+        def ask(heads: list[bytes], cuts: set[int]) -> None:
+            sent = b"".join(heads)
+            marks = [0, *sorted(cut for cut in cuts if cut < len(sent)), len(sent)]
+            pieces = [sent[start:end] for start, end in pairwise(marks)]
+            assert runner.run(answers(opened, pieces, len(heads))) == [head.split()[1] for head in heads]
+
+        ask()
+        runner.run(opening.__aexit__(None, None, None))
+
+
+async def answers(opened: Door, pieces: list[bytes], count: int) -> list[bytes]:
+    async with await opened.connect() as client:
+        for piece in pieces:
+            client.send(piece)
+            await asyncio.sleep(0)
+        return [(await client.answer()).body for _ in range(count)]
+
+
+def connections(opened: Door) -> list[Connection]:
+    return [found for found in opened.listener._protocols.connections if isinstance(found, Connection)]
+
+
+def reading(client: Client) -> asyncio.Transport:
+    return cast("asyncio.Transport", client.writer.transport)
+
+
+async def unread(client: Client, lane: StubLane) -> Connection:
+    """A connection that the lane's answers have filled, as its client does not read them."""
+    reading(client).pause_reading()
+    client.send(FAST)
+    connection = await lane.owes()
+    await until(lambda: not lane.owed)
+    while not connection.writing_paused:
+        more = len(lane.offered) + 1
+        client.send(FAST)
+        await until(partial(lane.was_offered, more))
+        await until(lambda: not lane.owed)
+    return connection
+
+
+def look(connection: Connection) -> None:
+    """aiohttp's look at an idle connection, as late as can be."""
+    connection._next_keepalive_close_time = 0.0
+    connection._process_keepalive()
