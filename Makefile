@@ -13,7 +13,8 @@ PURE := admission answers rfc9111
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # What drives whole processes or plays thousands of examples: counting lines would take it twice as long.
 WHOLE := conformance crash e2e prometheus ledger/test_ledger_model.py ledger/test_ledger_size.py test_cache_model.py \
-	background/test_background_scale.py jobs/test_jobs_model.py
+	background/test_background_scale.py jobs/test_jobs_model.py \
+	$(addprefix fastlane/test_fastlane_,changes.py differential.py faults.py pipelines.py)
 
 .PHONY: help install dev run test pure quick crash model lint docs bench bench-quick clean
 .DEFAULT_GOAL := help
@@ -57,14 +58,15 @@ crash: dev ## kill -9 under load, KILLS=500 times, and a fifth as often under re
 model: dev ## the ledger under a hypothesis machine: EXAMPLES=20000 of 50 steps each
 	MODEL_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -n auto tests/ledger/test_ledger_model.py
 
-docs: dev ## docs/config.md, the config reference, from the schema
+docs: dev ## docs/config.md from the schema, and the README's figures from the last `make bench`
 	$(BIN)/python scripts/config_reference.py
+	$(BIN)/python -m bench.readme
 
 bench: dev ## everything beside nginx + Lua, nginx, HAProxy, Varnish, aiohttp: under 10 minutes (PARTS="hits herd" for some)
 	@scripts/bench-tools.sh
 	$(BIN)/python -m bench $(PARTS)
 
-bench-quick: dev ## the same in short: under two minutes
+bench-quick: dev ## the same in short: under 90 seconds
 	@scripts/bench-tools.sh
 	$(BIN)/python -m bench --quick $(PARTS)
 

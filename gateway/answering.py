@@ -1,6 +1,7 @@
 """Step 8 of a request's way: the answer's field lines and content. One builder for every lane."""
 
 from collections.abc import AsyncIterator, Iterable
+from functools import lru_cache
 
 import orjson
 from multidict import CIMultiDict
@@ -10,8 +11,8 @@ from gateway.admission.cors import answer_lines
 from gateway.admission.jobs import Job
 from gateway.admission.prefer import APPLIED
 from gateway.admission.provision import Intent
-from gateway.answers.cache_status import cache_status, cache_status_line
-from gateway.answers.head import field_line, field_lines
+from gateway.answers.cache_status import CacheStatus, cache_status, cache_status_line
+from gateway.answers.head import field_line, field_lines, phrase, status_line
 from gateway.answers.limits import token_lines
 from gateway.answers.narrowing import narrowed
 from gateway.answers.problem import problem_body, problem_fields
@@ -31,6 +32,7 @@ from gateway.rfc9111.storing import new_stored
 
 _NO_FIELDS = CIMultiDict[str]()
 _VIA = b"Via: 1.1 gateway\r\n"
+_GZIP = b"Content-Encoding: gzip\r\n"
 
 
 class Answering:
@@ -42,8 +44,23 @@ class Answering:
     def stored(self, op: Operation, stored: StoredResponse, age: float, charge: Charge | None) -> Answer:
         """From a stored response, or one in that form; what the request's preconditions and Range leave of it."""
         status, reason, lines, body = self._narrowed(op, stored, charge)
-        shown = b"Age: %d\r\n" % age if op.ttl is not None or age >= 1 else b""
-        return Answer(status, reason, lines + shown + self._common(op, charge), body)
+        return Answer(status, reason, lines + _age_line(op, age) + self._common(op, charge), body)
+
+    def opening(self, stored: StoredResponse, *, packed: bool) -> bytes:
+        """What the messages of all hits of `stored` begin with, and then with what is `aged`.
+
+        `packed`: tokens go into the content, which is sent as gzip.
+        """
+        first = status_line(stored.status, stored.reason or phrase(stored.status))
+        return b"".join((first, stored.head, _GZIP if packed else b""))
+
+    def aged(self, op: Operation, age: float) -> bytes:
+        """The lines that stay the same for all hits while age and ttl do."""
+        return _age_line(op, age) + _handled(op)
+
+    def pages(self, op: Operation) -> bytes:
+        """What web pages are told of a route with `cors`."""
+        return _for_pages(op)
 
     def held(self, op: Operation, job: Job, standing: Charge | None) -> Answer:
         """202 for a refresh whose client does not wait for it (RFC 7240 §4.1), and where to see what becomes of it."""
@@ -71,7 +88,7 @@ class Answering:
         stored = replay.stored
         status, reason, lines, body = self._narrowed(op, stored, Charge(replay.tokens, replay.remaining))
         marks = b"Age: %d\r\nIdempotent-Replayed: true\r\n" % current_age(stored, now)
-        marks += _receipt_line(replay.operation)
+        marks += receipt_line(replay.operation)
         return Answer(status, reason, lines + marks + self._common(op, standing), body)
 
     def problem(self, op: Operation, problem: Problem, charge: Charge | None) -> Answer:
@@ -102,18 +119,16 @@ class Answering:
         if splice is None:
             return head, stored.body
         if accepts_gzip(op.request.fields.get("Accept-Encoding")):
-            return head + b"Content-Encoding: gzip\r\n", join_gzip(splice, charge.tokens, charge.remaining)
+            return head + _GZIP, join_gzip(splice, charge.tokens, charge.remaining)
         return head, join(splice, charge.tokens, charge.remaining)
 
     def _common(self, op: Operation, charge: Charge | None, origin: str = "") -> bytes:
-        status = op.cache_status()
-        handled = field_line("Cache-Status", cache_status(status, origin)) if origin else cache_status_line(status)
         tokens = token_lines(charge, self._clock.wall()) if charge else b""
         pages = _for_pages(op)
         if charge is not None and charge.operation is not None:
-            tokens += _receipt_line(charge.operation)
+            tokens += receipt_line(charge.operation)
         request_id, timing = op.request_id.encode("ascii"), self._timing(op)
-        return b"%b%bX-Request-Id: %b\r\n%b%b%b" % (handled, _VIA, request_id, tokens, pages, timing)
+        return b"%bX-Request-Id: %b\r\n%b%b%b" % (_handled(op, origin), request_id, tokens, pages, timing)
 
     def _timing(self, op: Operation) -> bytes:
         """On the answers of routes; where none matched there is nothing to tell."""
@@ -128,7 +143,23 @@ class Answering:
         return field_line("Date", format_date(self._clock.wall()))
 
 
-def _receipt_line(operation: int | None) -> bytes:
+def _age_line(op: Operation, age: float) -> bytes:
+    return b"Age: %d\r\n" % age if op.ttl is not None or age >= 1 else b""
+
+
+def _handled(op: Operation, origin: str = "") -> bytes:
+    status = op.cache_status()
+    return field_line("Cache-Status", cache_status(status, origin)) + _VIA if origin else _handled_here(status)
+
+
+# Of misses and of those that wait for them nearly all end alike.
+@lru_cache(maxsize=256)
+def _handled_here(status: CacheStatus) -> bytes:
+    return cache_status_line(status) + _VIA
+
+
+def receipt_line(operation: int | None) -> bytes:
+    """The field line for a charge that has a receipt; nothing for one that has none."""
     return b"" if operation is None else field_line("X-Receipt-Id", receipt_id(operation))
 
 

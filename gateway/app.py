@@ -20,6 +20,10 @@ from gateway.config.schema import Config
 from gateway.costs import Costs
 from gateway.errors import BadStart
 from gateway.explaining.live import Operating
+from gateway.fastlane.heads import ROOM as HEADS
+from gateway.fastlane.heads import Heads
+from gateway.fastlane.lane import FastLane
+from gateway.fastlane.planning import Planning, room_for
 from gateway.fetch import Fetcher
 from gateway.gauges import Gauges
 from gateway.health import Health
@@ -39,7 +43,7 @@ from gateway.once import Once
 from gateway.operators import Operators
 from gateway.own import Own
 from gateway.pipeline import Pipeline
-from gateway.provisioning import Provisioned, emptied, provisioned
+from gateway.provisioning import Provisioned, connected, emptied, provisioned
 from gateway.reading import Buffers
 from gateway.refreshes import Refreshes
 from gateway.reload import Read, Reloader, ReloadStatus
@@ -107,6 +111,8 @@ class Gateway:
         await self._background.finish()
         await self._refreshes.finish()
         await self._pipeline.finish()
+        # The collector does not look at what it holds, which refers to all of this.
+        await emptied(self._lane)
         await self._opened.aclose()
         self._log.info("stopped")
 
@@ -116,10 +122,12 @@ class Gateway:
         Raises BadStart, and nothing has changed.
         """
         ready = await provisioned(config, self._keyring)
-        upstreams = await self._connected(ready)
+        upstreams = await connected(ready, self._upstreams, self._metrics, self._clock)
         if self._keyring.adopt(ready.keys):
             self._swap(ready, upstreams)
             return
+        self._tasks.start(emptied(ready.remains()))
+        del ready
         # Whoever makes keys all the time must not keep the config out.
         with self._keyring.held():
             ready = await provisioned(config, self._keyring)
@@ -134,7 +142,7 @@ class Gateway:
         self._opened.push_async_callback(self._keyring.close)
         self._opened.push_async_callback(self._disconnect)
         ready = await provisioned(self._config, self._keyring)
-        self._upstreams = await self._connected(ready)
+        self._upstreams = await connected(ready, self._upstreams, self._metrics, self._clock)
         self._keyring.adopt(ready.keys)
         self._keyring.listen(self._key_changed)
         self._jobs = JobRegister.open(self._config.store.path, self._config.store.durability)
@@ -145,7 +153,7 @@ class Gateway:
 
     def _put_together(self, live: Live) -> None:
         """The request's way, and what goes on without a request."""
-        answering = Answering(self._clock)
+        answering = self._answering = Answering(self._clock)
         once = Once(self._idempotency, self._settlement, answering, self._clock)
         self._background = Background(self._jobs, self._parts(), once, answering)
         self._singles = Singles(self._jobs, lambda: self._preparer, self._clock)
@@ -189,11 +197,13 @@ class Gateway:
     def _swap(self, ready: Provisioned, upstreams: dict[str, HttpUpstream]) -> None:
         """Nothing here waits: what begins after it begins under the new config."""
         former, self._upstreams = self._upstreams, upstreams
-        self._tasks.start(emptied(self._memo))
+        for left in (self._memo, self._lane, self._ready.remains()):
+            self._tasks.start(emptied(left))
         self._pipeline.live = self._provide(ready)
         self._background.worker.configure()
         config = self._config = ready.config
         self._listener.configure(config.limits, config.trusted_proxies)
+        self._listener.lane = self._fast_lane(self._pipeline.live)
         self._admin.protect(config.admin.token)
         self._buffers.limit = config.limits.buffered
         self._cache.resize(config.store.memory)
@@ -206,7 +216,7 @@ class Gateway:
 
     def _provide(self, ready: Provisioned) -> Live:
         """The config in operation. Its memo hears of every key that is made or revoked, and goes with it."""
-        snapshot = ready.preparer.snapshot
+        self._ready, snapshot = ready, ready.preparer.snapshot
         self._meter.configure(ready.roster)
         self._preparer, self._memo = ready.preparer, Memo(ready.preparer, snapshot.trusted_proxies)
         return Live(snapshot, self._memo, self._upstreams)
@@ -214,17 +224,6 @@ class Gateway:
     def _key_changed(self, account: Account) -> None:
         self._memo.forget(account.id)
         self._meter.enroll(account)
-
-    async def _connected(self, ready: Provisioned) -> dict[str, HttpUpstream]:
-        """The upstreams as they are now, where their settings are the same; new ones for the others."""
-        upstreams = {}
-        for name, policy in ready.preparer.snapshot.upstreams.items():
-            known = self._upstreams.get(name)
-            same = known is not None and known.policy == policy
-            upstreams[name] = known if known is not None and same else HttpUpstream(policy, self._metrics, self._clock)
-            # Each takes a moment, and there may be many.
-            await asyncio.sleep(0)
-        return upstreams
 
     async def _disconnect(self) -> None:
         await self._tasks.finish()
@@ -238,7 +237,17 @@ class Gateway:
         await self._admin.open(config.admin.listen.host, config.admin.listen.port)
         own = Own(self._account_of, self._meter, self._ledger, self._jobs, self._clock, self._watch.request_id)
         self._listener = Listener(self._pipeline, self._health, own, config.limits, config.trusted_proxies)
+        self._listener.lane = self._fast_lane(self._pipeline.live)
         await self._listener.open(config.listen.host, config.listen.port)
+
+    def _fast_lane(self, live: Live) -> FastLane | None:
+        """For the config in operation; it goes with that, and with it all that it has learnt."""
+        config = self._config
+        heads = Heads(live.snapshot, self._meter.seat, HEADS, config.limits.fields)
+        room = room_for(config.store.memory)
+        planning = Planning(live, self._cache, self._answering, self._watch, room, config.limits.target)
+        self._lane = FastLane(heads, planning, self._meter, self._ledger, self._watch, self._clock)
+        return self._lane if config.fast_lane else None
 
     def _operators(self) -> Operators:
         return Operators(

@@ -26,7 +26,7 @@ class Gauges:
     tokens_charged: Callable[[], Mapping[tuple[str, str], int]]
     tokens_released: Callable[[], Mapping[str, int]]
     accounts_above: Callable[[Sequence[int]], Awaitable[Mapping[int, int]]]
-    ledger_drift: Callable[[], int]
+    ledger_drift: Callable[[], Awaitable[int]]
     ledger_bytes: Callable[[], int]
     store_up: Callable[[], bool]
     config_reload_ok: Callable[[], bool]
@@ -35,11 +35,11 @@ class Gauges:
     log_lines_dropped: Callable[[], int]
 
 
-def families(gauges: Gauges, accounts_above: Mapping[int, int]) -> Iterator[Metric]:
-    """All of them; `accounts_above` is what the gauge of that name has told of `PERCENTS`."""
+def families(gauges: Gauges, accounts_above: Mapping[int, int], ledger_drift: int) -> Iterator[Metric]:
+    """All of them; what has to be waited for is given: `accounts_above` is of `PERCENTS`."""
     yield from _stored(gauges)
     yield from _tokens(gauges)
-    yield from _ledger(gauges, accounts_above)
+    yield from _ledger(gauges, accounts_above, ledger_drift)
     yield _upstreams(gauges)
     yield from _process(gauges)
 
@@ -63,13 +63,13 @@ def _tokens(gauges: Gauges) -> Iterator[Metric]:
     yield released
 
 
-def _ledger(gauges: Gauges, accounts_above: Mapping[int, int]) -> Iterator[Metric]:
+def _ledger(gauges: Gauges, accounts_above: Mapping[int, int], ledger_drift: int) -> Iterator[Metric]:
     gauge = GaugeMetricFamily
     above = gauge("gateway_accounts_above", "Accounts that used this much of their grant.", labels=["percent"])
     for percent in PERCENTS:
         above.add_metric([str(percent)], accounts_above[percent])
     yield above
-    yield gauge("gateway_ledger_drift_tokens", "Tokens the ledger cannot account for.", gauges.ledger_drift())
+    yield gauge("gateway_ledger_drift_tokens", "Tokens the ledger cannot account for.", ledger_drift)
     yield gauge("gateway_ledger_bytes", "Bytes of the ledger on disk.", gauges.ledger_bytes())
     yield gauge("gateway_store_up", "Whether the store can be reached.", gauges.store_up())
 

@@ -10,9 +10,9 @@ from gateway.collapse import Outcome as Ended
 from gateway.errors import Problem, Reason
 from gateway.fetch import Errand, Fetcher
 from gateway.messages import Outgoing, Stream
-from gateway.meter import Reservation
 from gateway.ports import Upstream
 from gateway.reading import failure
+from gateway.reservation import Reservation
 from gateway.settlement import Settlement
 
 Ending = Callable[[Fetched], Outcome]

@@ -196,5 +196,5 @@ def _replay(kept: Kept, *, tokens_in_body: bool) -> Replay | None:
         return None
     tokens, remaining = _CHARGED.unpack_from(content)
     if tokens_in_body and (splice := cut(stored.body)) is not None:
-        stored.splice, stored.head = splice, spliced_head(stored.head)
+        stored.become(splice=splice, head=spliced_head(stored.head))
     return Replay(stored, tokens, None if remaining < 0 else remaining, kept.operation or None)

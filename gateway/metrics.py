@@ -61,9 +61,9 @@ class _Series:
         self.counts = [0] * len(_BOUNDS)
         self.total = 0.0
 
-    def observe(self, seconds: float) -> None:
-        self.counts[bisect_left(BUCKETS, seconds)] += 1
-        self.total += seconds
+    def observe(self, seconds: float, times: int = 1) -> None:
+        self.counts[bisect_left(BUCKETS, seconds)] += times
+        self.total += seconds * times
 
     def buckets(self) -> list[tuple[str, float]]:
         """Upper bound and the number of observations up to it, as the exposition wants it."""
@@ -98,6 +98,22 @@ class _Durations(dict[tuple[str, ...], _Series]):
             yield family
 
 
+class Answered:
+    """Requests of one route that ended alike, to be counted many at a time."""
+
+    __slots__ = ("_counts", "_labels", "_series")
+
+    def __init__(self, counts: _Counts, durations: _Durations, route: str, code: int, cache: CacheLabel) -> None:
+        self._counts = counts
+        self._labels = route, code, cache
+        self._series = durations[route, cache]
+
+    def count(self, times: int, seconds: float) -> None:
+        """So many more, each answered after `seconds`."""
+        self._counts[self._labels] += times
+        self._series.observe(seconds, times)
+
+
 class Metrics(Collector):
     """Counts on the hot path and is itself the collector of a registry of its own.
 
@@ -112,6 +128,7 @@ class Metrics(Collector):
         self._request_seconds = _Durations(
             "gateway_request_duration_seconds", "Time from a request's head to its answer's.", "route", "cache"
         )
+        self._answered: dict[tuple[str, int, str], Answered] = {}
         self._upstream = _Counts("gateway_upstream_requests", "Requests sent upstream.", "upstream", "code")
         self._upstream_seconds = _Durations(
             "gateway_upstream_duration_seconds", "Time until an upstream's response head or failure.", "upstream"
@@ -124,6 +141,7 @@ class Metrics(Collector):
         self._refreshes = _Counts("gateway_refreshes", "Refreshes by kind and outcome.", "route", "kind", "outcome")
         self._refusals = _Counts("gateway_refusals", "Requests refused by the gateway itself.", "route", "reason")
         self._above: Mapping[int, int] = dict.fromkeys(PERCENTS, 0)
+        self._drift = 0
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -133,6 +151,14 @@ class Metrics(Collector):
         """One request answered with status `code` after `seconds`."""
         self._requests[route, code, cache] += 1
         self._request_seconds[route, cache].observe(seconds)
+
+    def answered(self, route: str, code: int, cache: CacheLabel) -> Answered:
+        """Where such requests are counted many at a time; the same object each time."""
+        known = self._answered.get((route, code, cache))
+        if known is None:
+            known = Answered(self._requests, self._request_seconds, route, code, cache)
+            self._answered[route, code, cache] = known
+        return known
 
     def upstream(self, name: str, code: str, seconds: float) -> None:
         """One exchange with upstream `name`: its status in digits or how it broke, and the time until either."""
@@ -166,6 +192,7 @@ class Metrics(Collector):
     async def scrape(self, accept: str | None) -> tuple[str, bytes]:
         """What `exposition` gives, in slices: requests get their turn however many routes and accounts there are."""
         self._above = await self._gauges.accounts_above(PERCENTS)
+        self._drift = await self._gauges.ledger_drift()
         exposition = Exposition(accept)
         for family, start in self._slices():
             exposition.add(family, start)
@@ -175,7 +202,7 @@ class Metrics(Collector):
     def exposition(self, accept: str | None) -> tuple[str, bytes]:
         """Content-Type and content for a scrape: OpenMetrics where `accept` prefers it, else the text format.
 
-        Of the accounts it says what the last `scrape` has found.
+        Of the accounts and of the ledger's drift it says what the last `scrape` has found.
         """
         exposition = Exposition(accept)
         for family, start in self._slices():
@@ -203,7 +230,7 @@ class Metrics(Collector):
             self._refusals,
         ):
             yield from counted.families()
-        yield from families(self._gauges, self._above)
+        yield from families(self._gauges, self._above, self._drift)
         yield InfoMetricFamily(
             "gateway_build",
             "The running version.",

@@ -13,8 +13,8 @@ from gateway.collapse import Rank
 from gateway.exchange import Exchange
 from gateway.idempotency import Claim
 from gateway.messages import Request
-from gateway.meter import Reservation
 from gateway.metrics import CacheLabel
+from gateway.reservation import Reservation
 from gateway.rfc9111.reuse import Detail, Fwd
 
 
@@ -75,15 +75,9 @@ class Operation:
 
     def cache_status(self) -> CacheStatus:
         """What Cache-Status says of it (RFC 9211)."""
-        return CacheStatus(
-            hit=self.fwd is None and self.ttl is not None,
-            ttl=self.ttl,
-            fwd=self.fwd.value if self.fwd else None,
-            fwd_status=self.fwd_status,
-            stored=self.stored,
-            collapsed=self.collapsed,
-            detail=self.detail,
-        )
+        fwd, ttl = self.fwd, self.ttl
+        hit = fwd is None and ttl is not None
+        return CacheStatus(hit, ttl, fwd, self.fwd_status, self.stored, self.collapsed, self.detail)
 
     def outcome(self) -> CacheLabel:
         """The metric label `cache`; what was refused before the cache was asked counts as `pass`."""

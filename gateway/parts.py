@@ -51,7 +51,7 @@ class Parts:
         if not isinstance(decide(held, selecting, policy, now, forced=False, cooldown=0.0, demands=demands), Reuse):
             return _DEMANDED
         return replace(
-            found, stored=replace(stored, body=content, head=partial_head(stored.head, wanted.content_range))
+            found, stored=stored.replaced(body=content, head=partial_head(stored.head, wanted.content_range))
         )
 
     def keep(self, fetching: Fetching, answer: StoredResponse, selecting: Fields, most: int) -> bool:
@@ -67,11 +67,11 @@ class Parts:
         joined = combined(held, received) if held is not None else None
         part = received if joined is None or len(joined.content) > most else joined
         if part.whole:
-            whole = replace(answer, status=200, reason="OK", head=whole_head(answer.head), body=part.content)
+            whole = answer.replaced(status=200, reason="OK", head=whole_head(answer.head), body=part.content)
             self.forget(answer.key)
             return self._cache.store(fetching, whole)
         head = partial_head(answer.head, part.span.content_range)
-        return self._cache.store(fetching, replace(answer, key=_beside(answer.key), head=head, body=part.content))
+        return self._cache.store(fetching, answer.replaced(key=_beside(answer.key), head=head, body=part.content))
 
     def forget(self, key: str) -> None:
         """What was stored of it in parts is superseded."""

@@ -18,8 +18,7 @@ from gateway.admission.prefer import responds_async
 from gateway.admission.prepared import Prepared
 from gateway.admission.provision import Intent
 from gateway.answering import Answering
-from gateway.answers.head import spliced_head
-from gateway.answers.splice import cut
+from gateway.arrival import cut_open
 from gateway.background.department import Background
 from gateway.cache import Cache
 from gateway.collapse import Failed, Flight, Outcome
@@ -172,8 +171,8 @@ class Pipeline:
         op.fwd = None if op.fwd_status is None else op.fwd
         op.stale = reuse.ttl <= 0
         op.detail = reuse.detail if isinstance(reuse, Reuse) else None
-        if lookup.prepared.route.tokens_in_body and reuse.stored.splice is None:
-            self._cut_open(reuse.stored)
+        if lookup.prepared.route.tokens_in_body:
+            cut_open(self._cache, reuse.stored, gzip=lookup.takes_gzip)
         charge = await self._settlement.settle(op, op.ended(reuse.stored.status), reuse.stored)
         if ahead is not None and isinstance(reuse, Reuse) and not op.tested:
             self._revalidation.anticipate(lookup, ahead, reuse)
@@ -188,13 +187,6 @@ class Pipeline:
         self._revalidation.start(errand)
         return reused
 
-    def _cut_open(self, stored: StoredResponse) -> None:
-        """For one that came from the second tier, or was stored before its route added tokens."""
-        splice = cut(stored.body)
-        if splice is not None:
-            stored.head = spliced_head(stored.head)
-            self._cache.attach(stored, splice)
-
     async def _go_on(
         self, lookup: Lookup, variants: Sequence[StoredResponse], decision: Validate | Fetch
     ) -> Answer | None:
@@ -205,12 +197,16 @@ class Pipeline:
             await self._settlement.release(op, Ending.repriced.name)
             return None
         op.demanded = decision.demanded or (op.demanded and op.reservation is not None)
-        # The journal took its time: what is stored may be another thing now.
-        if await self._settlement.reserve(op):
+        # The journal takes its time: what is stored may be another thing then.
+        if await self._settlement.reserve(op) and self._is_other(lookup, variants):
             return None
         if lookup.goes_on_as_head and self._joinable(lookup) is None and lookup.prepared.key not in self._heads:
             return await self._head(lookup, variants, decision)
         return await self._concluding.conclude(lookup, await self._obtain(lookup, decision))
+
+    def _is_other(self, lookup: Lookup, variants: Sequence[StoredResponse]) -> bool:
+        """Whether what a decision on `variants` was made from may be another thing by now; of parts nothing tells."""
+        return lookup.goes_on_with_range or self._cache.peek(lookup.prepared.key) is not variants
 
     async def _obtain(self, lookup: Lookup, decision: Validate | Fetch) -> Outcome:
         """Join the flight that is under way, or start one."""
@@ -239,11 +235,14 @@ class Pipeline:
         return outcome
 
     def _joinable(self, lookup: Lookup) -> Flight | None:
-        op, keys = lookup.op, [] if lookup.goes_on_guarded else [lookup.prepared.key]
-        if lookup.goes_on_guarded or lookup.goes_on_with_range:
-            keys.append(lookup.part_key)
-        found = (self._collapse.find(key, op.rank) for key in keys)
-        return None if op.alone else next((flight for flight in found if flight is not None), None)
+        op = lookup.op
+        if op.alone:
+            return None
+        guarded = lookup.goes_on_guarded
+        flight = None if guarded else self._collapse.find(lookup.prepared.key, op.rank)
+        if flight is None and (guarded or lookup.goes_on_with_range):
+            flight = self._collapse.find(lookup.part_key, op.rank)
+        return flight
 
     async def _head(self, lookup: Lookup, variants: Sequence[StoredResponse], decision: Validate | Fetch) -> Answer:
         """A HEAD sent on as one; what it tells of the stored GET is taken to heart (RFC 9111 §4.3.5)."""

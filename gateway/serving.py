@@ -16,8 +16,8 @@ from gateway.logs import Logs
 from gateway.reload import Read
 
 # Containers more than were freed before the youngest are collected, and how many such collections before the older ones
-# are: with the usual 700 and 10 each, prepared heads and stored responses are walked over every second.
-_COLLECTING = (20_000, 20, 20)
+# are. None takes longer than some milliseconds: what there may be millions of is `untracked`.
+_COLLECTING = (10_000, 5, 20)
 
 
 def serve(loaded: Loaded, path: Path | None = None) -> int:
@@ -38,10 +38,11 @@ async def _serve(loaded: Loaded, read: Read | None, logs: Logs) -> int:
         loop.add_signal_handler(number, stops.put_nowait, None)
     loop.add_signal_handler(signal.SIGHUP, hung_up.set)
     gateway = Gateway(loaded, read, logs)
+    # While nobody waits: with 100,000 keys it takes a second.
+    gc.collect()
     await gateway.start()
     reloading = asyncio.create_task(_reload(gateway, hung_up))
     # What lives from here on to the end need not be looked at by every full collection.
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECTING)
     await stops.get()

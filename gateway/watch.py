@@ -3,8 +3,7 @@
 import logging
 import re
 import secrets
-from collections.abc import Iterator, Mapping
-from itertools import count
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import structlog
@@ -14,7 +13,7 @@ from gateway.admission.trace import trace_id
 from gateway.errors import Problem
 from gateway.logs.sampling import Sampling
 from gateway.messages import Fields
-from gateway.metrics import CacheLabel, Metrics
+from gateway.metrics import Answered, CacheLabel, Metrics
 from gateway.operation import Operation
 from gateway.ports import Clock
 from gateway.rfc9111.storing import Unstorable
@@ -49,8 +48,8 @@ class Watch:
         self._clock = clock
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger("gateway.access").bind()
         self._sampling = Sampling[CacheLabel]({})
-        self._prefix = secrets.token_hex(6)
-        self._numbers = count(1)
+        self.prefix = secrets.token_hex(6)
+        self._next = 1
         self._named: set[tuple[str, str]] = set()
         self._withheld: dict[str, set[str]] = {}
 
@@ -61,9 +60,16 @@ class Watch:
     def request_id(self, fields: Fields) -> str:
         """The client's X-Request-Id where it is printable and short, else one of our own."""
         given = fields.get("X-Request-Id")
-        if given is not None and _ID.match(given):
-            return given
-        return f"{self._prefix}-{next(self._numbers):x}"
+        return given if given is not None and _ID.match(given) else self.new_id()
+
+    def new_id(self) -> str:
+        """One of our own."""
+        return f"{self.prefix}-{self.numbers(1):x}"
+
+    def numbers(self, many: int) -> int:
+        """The first of so many numbers for ids of our own: `prefix`, a hyphen, and the number in hexadecimal."""
+        first, self._next = self._next, self._next + many
+        return first
 
     def answered(self, op: Operation, status: int) -> None:
         """The operation has its answer."""
@@ -75,16 +81,39 @@ class Watch:
         if op.forced and cache != "pass":
             self._metrics.refresh(op.route, "foreground", _refresh_outcome(op, status))
         weight = 1 if status >= 400 or op.refusal is not None else self._sampling.weight(cache)
-        if weight == 1:
-            self._log.info("request", **_line(op, status, cache, seconds))
-        elif weight:
-            self._log.info("request", **_line(op, status, cache, seconds), sampled=weight)
-        elif self._log.is_enabled_for(logging.DEBUG):
+        self._tell(op, status, cache, seconds, weight)
+
+    def hits(self, route: str, status: int) -> Answered:
+        """Where hits by that route are counted many at a time; `hit` is for those that `lines_due` names."""
+        return self._metrics.answered(route, status, "hit")
+
+    def lines_due(self, count: int) -> Sequence[tuple[int, int]]:
+        """Which of the next `count` hits get a line, by their place among them, and for how many they stand."""
+        due = self._sampling.among("hit", count)
+        if not self._log.is_enabled_for(logging.DEBUG):
+            return due if due and self._log.is_enabled_for(logging.INFO) else ()
+        weights = dict(due)
+        return [(place, weights.get(place, 0)) for place in range(count)]
+
+    def hit(self, op: Operation, status: int, seconds: float, weight: int) -> None:
+        """The line of one hit, which stands for `weight`; 0 for one that only debugging wants to see."""
+        self._tell(op, status, "hit", seconds, weight)
+
+    def _tell(self, op: Operation, status: int, cache: CacheLabel, seconds: float, weight: int) -> None:
+        # A line takes longer to put together than all else that is seen of an operation.
+        if weight and self._log.is_enabled_for(logging.INFO):
+            sampled = {"sampled": weight} if weight > 1 else {}
+            self._log.info("request", **_line(op, status, cache, seconds), **sampled)
+        elif not weight and self._log.is_enabled_for(logging.DEBUG):
             self._log.debug("request", **_line(op, status, cache, seconds))
 
     def failed(self, op: Operation, error: Exception) -> None:
         """The operation met a bug of ours; the log gets where."""
         self._log.error("request failed", request_id=op.request_id, route=op.route, exc_info=error)
+
+    def broken(self, error: Exception) -> None:
+        """The fast lane met a bug of ours; the log gets where."""
+        self._log.error("fast lane failed", exc_info=error)
 
     def refused(self, op: Operation, problem: Problem) -> None:
         """The operation ends with a problem of the gateway's own."""
@@ -106,6 +135,9 @@ class Watch:
     def not_forwarded(self, route: str, names: tuple[str, ...]) -> None:
         """Fields of a request were kept from the upstream; each name is told once a route, the first 32 of them."""
         told = self._withheld.setdefault(route, set())
+        # The way of every miss: what it holds has mostly been told.
+        if told.issuperset(names):
+            return
         fresh = [name for name in names if name not in told][: _MOST_NAMES - len(told)]
         if fresh:
             told.update(fresh)

@@ -95,5 +95,5 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 
     yield begin
     for rig in rigs:
-        assert rig.ledger.drift() == 0
+        assert await rig.ledger.drift() == 0
         await rig.ledger.close()

@@ -1,11 +1,13 @@
 """What of an upstream's answer the client sees, and the form it is stored in."""
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from admission.snapshots import TTL, make_request, make_route, make_snapshot, public_route, seed_route
 from multidict import CIMultiDict
+from stores.fetches import StillClock
 from stores.samples import sample
 
 from gateway.admission.cors import UPSTREAMS, Cors
@@ -13,9 +15,11 @@ from gateway.admission.prepare import Preparer
 from gateway.admission.prepared import Prepared
 from gateway.admission.snapshot import Route, UpstreamPolicy
 from gateway.admission.tagging import Tag
-from gateway.arrival import for_client, in_freshened_form, in_stored_form
+from gateway.arrival import cut_open, for_client, in_freshened_form, in_stored_form
+from gateway.cache import Cache
 from gateway.messages import Response
 from gateway.rfc9111.stored import Times
+from gateway.stores.memory import MemoryTier
 
 UPSTREAM = UpstreamPolicy("api", ("https://up.example/base", "http://spare.example:81"))
 ITEM = "/v1/products/1"
@@ -92,6 +96,7 @@ async def test_the_stored_form(keep: bool, padding: int) -> None:
     assert [name for name, _ in answer.selecting] == ["accept-language"]
     assert answer.splice is not None
     assert answer.splice.opened == body[:-1]
+    assert (answer.splice.packed is not None) == (padding > 0)
     assert b'ETag: W/"1"\r\n' in answer.head
     assert b"Age:" not in answer.head
     assert (b"Set-Cookie" in answer.head) is not keep
@@ -102,6 +107,24 @@ async def test_nothing_is_cut_open_where_no_tokens_go_in() -> None:
         prepared(seed_route()), UPSTREAM, SELECTING, Response(200, "OK", body=b"{}"), Times(1.0, 1.0, 1.0), keep=True
     )
     assert answer.splice is None
+
+
+@pytest.mark.parametrize("body", [b'{"a":1}', b"[1]"], ids=["an object", "none"])
+def test_what_is_made_ready_for_tokens_is_kept(body: bytes) -> None:
+    tier = MemoryTier(1 << 20)
+    cache, stored = Cache(tier, None, StillClock()), sample(body=body, head=b'ETag: "1"\r\n')
+    tier.put(stored)
+    versions = [(cache.peek(stored.key), tier.bytes)]
+    for gzip in (False, False, True, True):
+        splice = cut_open(cache, stored, gzip=gzip)
+        assert (splice is None) == (body == b"[1]")
+        assert splice == stored.splice
+        assert splice is None or (splice.packed is not None) == gzip
+        versions.append((cache.peek(stored.key), tier.bytes))
+    opened = 0 if body == b"[1]" else 1
+    assert [after[0] is not before[0] for before, after in pairwise(versions)] == [opened, False, opened, False]
+    assert (versions[4][1] > versions[2][1]) == opened
+    assert (b"W/" in stored.head) == opened
 
 
 def test_a_freshened_form_carries_what_the_304_says() -> None:

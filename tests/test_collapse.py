@@ -35,18 +35,16 @@ def collapse(now: Now) -> Collapse:
     return Collapse(now, memory=60.0, most=3)
 
 
-async def joined(flight: Flight, callers: int) -> list[asyncio.Task[Outcome]]:
-    tasks = [asyncio.create_task(flight.follow()) for _ in range(callers)]
-    await asyncio.sleep(0)
-    return tasks
+def joined(flight: Flight, callers: int) -> list[asyncio.Future[Outcome]]:
+    return [flight.follow() for _ in range(callers)]
 
 
 @pytest.mark.parametrize("outcome", [FETCHED, FAILED], ids=["fetched", "failed"])
 async def test_every_caller_gets_the_one_outcome(collapse: Collapse, outcome: Outcome) -> None:
     flight = collapse.take_off("k")
     assert collapse.find("k") is flight
-    leader = asyncio.create_task(flight.lead())
-    followers = await joined(flight, 100)
+    leader = flight.lead()
+    followers = joined(flight, 100)
     assert collapse.land(flight, outcome)
     assert [await task for task in (leader, *followers)] == [outcome] * 101
     assert collapse.find("k") is None
@@ -54,8 +52,8 @@ async def test_every_caller_gets_the_one_outcome(collapse: Collapse, outcome: Ou
 
 async def test_a_leaving_caller_changes_nothing_for_the_others(collapse: Collapse) -> None:
     flight = collapse.take_off("k")
-    leader = asyncio.create_task(flight.lead())
-    leaving, staying = await joined(flight, 2)
+    leader = flight.lead()
+    leaving, staying = joined(flight, 2)
     leaving.cancel()
     leader.cancel()
     await asyncio.sleep(0)
@@ -67,8 +65,8 @@ async def test_a_leaving_caller_changes_nothing_for_the_others(collapse: Collaps
 
 async def test_a_private_answer_is_its_leaders_alone(collapse: Collapse) -> None:
     flight = collapse.take_off("k")
-    leader = asyncio.create_task(flight.lead())
-    followers = await joined(flight, 3)
+    leader = flight.lead()
+    followers = joined(flight, 3)
     own = Private(stored())
     collapse.land(flight, own)
     assert await leader is own
@@ -77,8 +75,8 @@ async def test_a_private_answer_is_its_leaders_alone(collapse: Collapse) -> None
 
 async def test_followers_part_before_the_private_answer_is_whole(collapse: Collapse) -> None:
     flight = collapse.take_off("k")
-    leader = asyncio.create_task(flight.lead())
-    followers = await joined(flight, 3)
+    leader = flight.lead()
+    followers = joined(flight, 3)
     collapse.part(flight)
     assert [await task for task in followers] == [Private()] * 3
     assert not leader.done()

@@ -22,6 +22,10 @@ async def unspent(percents: Sequence[int]) -> dict[int, int]:
     return {percent: 100 - percent for percent in percents}
 
 
+async def drift() -> int:
+    return 5
+
+
 def gauges(**read: Callable[[], int]) -> Gauges:
     return Gauges(
         stored_responses=lambda: 3,
@@ -31,7 +35,7 @@ def gauges(**read: Callable[[], int]) -> Gauges:
         tokens_charged=lambda: {("product", "lookup"): 12},
         tokens_released=lambda: {"product": 6},
         accounts_above=unspent,
-        ledger_drift=lambda: 0,
+        ledger_drift=drift,
         ledger_bytes=lambda: 65536,
         store_up=lambda: True,
         config_reload_ok=lambda: False,
@@ -120,7 +124,7 @@ def test_unlabelled_ones_have_a_value_from_the_first_scrape(metrics: Metrics) ->
         ("gateway_accounts_above", {"percent": "80"}, 20),
         ("gateway_accounts_above", {"percent": "95"}, 5),
         ("gateway_accounts_above", {"percent": "100"}, 0),
-        ("gateway_ledger_drift_tokens", {}, 0),
+        ("gateway_ledger_drift_tokens", {}, 5),
         ("gateway_ledger_bytes", {}, 65536),
         ("gateway_store_up", {}, 1),
         ("gateway_config_last_reload_successful", {}, 0),

@@ -229,6 +229,20 @@ async def test_a_second_tier_is_asked_on_a_miss_and_told_of_refreshes(tmp_path: 
             assert ((await third.ask(ITEM)).cache.fwd, third.calls) == ("uri-miss", 1)
 
 
+@pytest.mark.parametrize("status", [200, 304, 500], ids=["loaded", "validated", "spare"])
+async def test_tokens_go_into_what_a_second_tier_held(tmp_path: Path, status: int) -> None:
+    behind, route = AiocacheTier(SimpleMemoryCache(), expire_after=None), cached(STALE, tokens_in_body=True)
+    async with way(tmp_path / "a", route, second=behind) as first:
+        first.upstream.then(b'{"a":1}', fields=JSON | {"ETag": '"1"'})
+        await first.ask(ITEM)
+        await first.cache.close()
+    async with way(tmp_path / "b", route, second=behind) as second:
+        second.clock.advance(0 if status == 200 else 100)
+        second.upstream.then(b"", status=status, fields={"ETag": '"1"'})
+        got = await second.ask(ITEM)
+        assert (got.body, got.fields["ETag"]) == (b'{"a":1,"tokens_consumed":1,"tokens_remaining":1999}', 'W/"1"')
+
+
 async def test_what_could_not_be_read_gets_a_problem_and_ends_its_connection(seed: Way) -> None:
     answer = seed.pipeline.refuse_unread(Problem(Reason.malformed_request))
     assert (answer.status, answer.last, answer.chunks) == (400, True, None)

@@ -1,6 +1,8 @@
 """A request's way where many want the same thing: who shares a fetch, who goes on alone, and what each pays."""
 
 import asyncio
+import gzip
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from support.in_process import ALPHA, Way, way
 
 from gateway.admission.charge import Quote
 from gateway.admission.snapshot import CachePolicy
-from gateway.meter import Reservation
+from gateway.reservation import Reservation
 from gateway.rfc9111.stored import Policy
 
 ITEM = "/v1/products/1"
@@ -35,6 +37,23 @@ async def test_followers_share_the_leaders_fetch_and_pay_for_themselves(seed: Wa
     assert sum(answer.cache.collapsed for answer in got) == 9
     assert {answer.tokens[0] for answer in got} == {4}
     assert (seed.calls, len({answer.tokens[1] for answer in got})) == (1, 10)
+
+
+@pytest.mark.parametrize("callers", [1, 3])
+async def test_content_is_packed_once_for_followers_and_not_for_who_is_alone(tmp_path: Path, callers: int) -> None:
+    route = seed_route(cache=CachePolicy(Policy(ttl=60.0), max_body=1000), tokens_in_body=True)
+    async with way(tmp_path, route) as running:
+        gate = asyncio.Event()
+        running.upstream.then(b'{"a":1}', before=(gate,), fields=JSON)
+        asking = [running.asking(ITEM, fields={"Accept-Encoding": "gzip"}) for _ in range(callers)]
+        await running.upstream.arrived()
+        gate.set()
+        bodies = [json.loads(gzip.decompress(got.body)) for got in await asyncio.gather(*asking)]
+        assert [body["a"] for body in bodies] == [1] * callers
+        assert len({body["tokens_remaining"] for body in bodies}) == callers
+        (stored,) = running.cache.peek(running.live.preparer.prepare(make_request(ITEM)).key)
+        assert stored.splice is not None
+        assert (stored.splice.packed is None) == (callers == 1)
 
 
 async def test_a_stopped_leader_changes_nothing_for_its_followers(seed: Way) -> None:

@@ -1,6 +1,7 @@
 """The config's way back in: what is swapped in, what is left alone, and what is told of either."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,21 @@ async def test_what_has_changed_is_swapped_in_and_told(files: Files, logged: Log
     assert [change for change in status.changes if "2000" in change and "3000" in change]
     assert status.files == (str(files.path),)
     assert [line["changes"] for line in logged if line["event"] == "config reloaded"] == [list(status.changes)]
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["taken over", "fails"])
+async def test_threads_give_the_interpreter_back_sooner_for_as_long_as_it_takes(files: Files, fails: bool) -> None:
+    usual, during = sys.getswitchinterval(), list[float]()
+
+    async def read() -> Loaded:
+        during.append(sys.getswitchinterval())
+        if fails:
+            raise ZeroDivisionError
+        return await files.read()
+
+    assert (await files.reloader(FakeClock(), read).reload()).ok is not fails
+    assert during[0] < usual / 5
+    assert sys.getswitchinterval() == usual
 
 
 async def test_each_change_is_held_against_the_config_before_it(files: Files) -> None:

@@ -11,8 +11,8 @@ from support.in_process import ALPHA, GRANT, Way, way
 from gateway.admission.charge import Quote
 from gateway.admission.outcomes import Outcome, Pays
 from gateway.errors import Problem
-from gateway.meter import Reservation
 from gateway.operation import Operation
+from gateway.reservation import Reservation
 
 pytestmark = pytest.mark.slow
 

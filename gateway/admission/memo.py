@@ -9,9 +9,10 @@ from multidict import CIMultiDict
 from gateway.admission.peers import is_trusted
 from gateway.admission.prepared import Prepared
 from gateway.messages import Request
+from gateway.untracked import untracked
 
-# Bytes, as `_size` reckons them: some 60,000 heads as libraries send them.
-_ROOM = 64 << 20
+# Bytes, as `_size` reckons them: some 2,000 heads as libraries send them. Hits seldom come here (see the fast lane).
+_ROOM = 2 << 20
 _LONGEST = 2048
 _MOST_FIELDS = 32
 _EACH = 800
@@ -28,7 +29,7 @@ class Preparing(Protocol):
 
 
 class Memo:
-    """Remembers what its preparer found for the last heads of up to 2 KiB and 32 fields, as many as 64 MiB hold.
+    """Remembers what its preparer found for the last heads of up to 2 KiB and 32 fields, as many as 2 MiB hold.
 
     It goes with the snapshot, and holds nothing that may change while that stands, but for keys (`forget`). Refusals,
     and requests with content or with fields that Connection nominates, are prepared anew each time. The same head from
@@ -71,7 +72,7 @@ class Memo:
     def _remember(self, head: str, prepared: Prepared) -> None:
         # What the heads of many keys have in common is there once.
         prepared.target, prepared.path, prepared.key = map(intern, (prepared.target, prepared.path, prepared.key))
-        self._known[head] = prepared.for_request(_NOBODYS)
+        self._known[head] = untracked(prepared.for_request(_NOBODYS))
         self._taken += _size(head)
         while self._taken > _ROOM:
             self._drop(next(iter(self._known)))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
+from http import HTTPStatus
 
 from multidict import CIMultiDict
 
@@ -31,7 +32,7 @@ _OF_REUSE = re.compile(
 _STRONG_ETAG = re.compile(rb'(?im)^(ETag:[ \t]*)(?=")')
 _VARIES_ALREADY = re.compile(rb"(?im)^Vary:(?:[^\r\n]*[,\t ])?(?:Accept-Encoding|\*)[ \t]*(?:,|\r\n)")
 
-_NAMING_URLS = ("Location", "Content-Location", "Link")
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _ABSOLUTE = re.compile(r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):)?//(?P<authority>[^/?#]*)(?P<rest>.*)\Z", re.DOTALL)
 # A string without end runs to the value's end, so that no text takes quadratic time.
 _LINK_URL = re.compile(r'(<|;\s*anchor\s*=\s*")([^<>"]*)([>"])|"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.IGNORECASE)
@@ -63,6 +64,11 @@ def status_line(status: int, reason: str) -> bytes:
     if not 100 <= status <= 999 or _FORBIDDEN.search(reason):
         raise ValueError(f"not a status line: {status} {reason!r}")
     return f"HTTP/1.1 {status} {reason}\r\n".encode("utf-8", "surrogateescape")
+
+
+def phrase(status: int) -> str:
+    """The registered reason phrase, "" where there is none."""
+    return _PHRASES.get(status, "")
 
 
 def render(status: int, reason: str, lines: Sequence[bytes], length: int | None, *, close: bool) -> bytes:
@@ -131,7 +137,7 @@ def localised(
     `base_path` is what the upstream's URL puts before each path and is taken off, `strip_prefix` what the route took
     off the client's path and is put back. A URL outside of `base_path` cannot be had through the gateway and stays.
     """
-    if not any(name in fields for name in _NAMING_URLS):
+    if "Location" not in fields and "Content-Location" not in fields and "Link" not in fields:
         return fields
     inward = _Inward(upstream_origins, base_path.rstrip("/"), gateway_origin, strip_prefix.rstrip("/"))
     told: CIMultiDict[str] = CIMultiDict()

@@ -18,10 +18,9 @@ def timings_line(cache: str, total: float, upstream: float | None, waited: float
     `total` is the gateway's time until the answer is made, `upstream` that of the exchange it waited for, `waited` what
     it did for a fetch that another had begun. What an upstream said of itself is on lines of its own before it.
     """
-    members = [f"cache;desc={cache}"]
+    line = b"Server-Timing: cache;desc=%b" % cache.encode("ascii")
     if upstream is not None:
-        members.append(f"upstream;dur={upstream * 1000:.2f}")
+        line += b", upstream;dur=%.2f" % (upstream * 1000)
     if waited:
-        members.append(f"waited;dur={waited * 1000:.2f}")
-    members.append(f"total;dur={total * 1000:.2f}")
-    return f"Server-Timing: {', '.join(members)}\r\n".encode("ascii")
+        line += b", waited;dur=%.2f" % (waited * 1000)
+    return line + b", total;dur=%.2f\r\n" % (total * 1000)

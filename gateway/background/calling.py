@@ -19,9 +19,10 @@ from gateway.errors import Problem, Reason
 from gateway.fetch import Fetcher
 from gateway.lookup import Live
 from gateway.messages import Outgoing, Request, Response, Stream
-from gateway.meter import HOUSE, Reservation
+from gateway.meter import HOUSE
 from gateway.onward import for_later
 from gateway.reading import asked, is_proven, judge, read
+from gateway.reservation import Reservation
 from gateway.settlement import Settlement
 from gateway.watch import Watch
 

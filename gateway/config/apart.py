@@ -10,6 +10,8 @@ from collections.abc import Callable
 from subprocess import Popen
 from typing import Any
 
+from gateway.config.unseen import unpickled
+
 _NICER = 10
 _PIECE = 1 << 18
 
@@ -21,7 +23,8 @@ class Unanswered(Exception):
 async def answer_of(module: str, question: object, within: float) -> Any:
     """What `python -m module`, which calls `answer`, makes of `question`, if it takes `within` seconds at most.
 
-    The process is killed when its time is over or the caller is cancelled. Raises Unanswered.
+    The answer holds no cycles: see `unpickled`. The process is killed when its time is over or the caller is cancelled.
+    Raises Unanswered.
     """
     try:
         ours, process = _started(module)
@@ -77,7 +80,7 @@ def _exchange(line: socket.socket, process: Popen[bytes], question: object) -> A
         raise Unanswered(f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}")
     if not answered:
         raise Unanswered("ended without an answer")
-    return pickle.loads(answered)  # noqa: S301 - it comes from the process that we started
+    return unpickled(answered)
 
 
 def _received(line: socket.socket) -> bytes:

@@ -7,6 +7,7 @@ from gateway.admission.snapshot import EVERY_SCOPE, Account, Plan, Rate, Scope, 
 from gateway.config import accounts
 from gateway.config.schema import Config
 from gateway.config.units import wall_seconds
+from gateway.untracked import untracked
 
 _UNLIMITED = Plan("unlimited")
 _ALONE = accounts.Organization()
@@ -17,6 +18,7 @@ class Accounts:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._scopes: dict[frozenset[Scope], frozenset[Scope]] = {}
         self._plans = {name: _plan(name, plan) for name, plan in config.plans.items()}
 
     def configured(self) -> Iterator[Account]:
@@ -51,16 +53,17 @@ class Accounts:
         shared = organization if found is not None and found.balance == "organization" else None
         granted = self._granted(plan, organization, found)
         former = found.formerly if found is not None and shared else formerly
-        return Account(
+        account = Account(
             id=account_id,
             organization=organization or self._alone(account_id),
             plan=granted if throttle is None else replace(granted, throttle=throttle),
             holder=_holder(shared) if shared else account_id,
             force_refresh_cap=None if found is None else found.caps.force_refresh,
-            scopes=scopes,
+            scopes=self._scopes.setdefault(scopes, scopes),
             expires=expires,
             former=_holder(former) if shared and former else former,
         )
+        return untracked(account)
 
     def _granted(self, plan: str | None, organization: str | None, found: accounts.Organization | None) -> Plan:
         if found is None:

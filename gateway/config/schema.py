@@ -222,6 +222,9 @@ class Config(Section):
     replaced."""
     limits: Limits = Limits()
     """What clients may use."""
+    fast_lane: bool = True
+    """Answer hits straight from the connection where nothing has to be waited for; `false` sends every request the long
+    way. Both send the same answers: this rules one of them out when something is to be found out."""
     admin: Admin = Admin()
     """The port for operators."""
     log: Log = Log()

@@ -32,5 +32,17 @@ class Sampling(Generic[Kind]):
         self._left[kind] = self._further(share)
         return share
 
+    def among(self, kind: Kind, count: int) -> list[tuple[int, int]]:
+        """Which of the next `count` are logged, by their place among them, and the weight of each."""
+        left, due = self._left.get(kind), list[tuple[int, int]]()
+        if left is None:
+            return [] if kind in self._left_out else [(place, 1) for place in range(count)]
+        while left <= count:
+            share = self._shares[kind]
+            due.append((left - 1, share))
+            left += self._further(share)
+        self._left[kind] = left - count
+        return due
+
     def _further(self, share: int) -> int:
         return self._draw(2 * share - 1) + 1

@@ -11,7 +11,7 @@ import pytest
 from admin.books import Books, books
 from admin.operated import TOKEN, Operated, operated
 from keys.rings import create
-from ledger.stores import lookup
+from ledger.folders import lookup
 from support.addresses import HOST
 
 from gateway.admin import usage as api

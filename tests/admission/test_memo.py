@@ -142,12 +142,12 @@ def test_what_is_forgotten_makes_all_its_room(counting: Counting, monkeypatch: p
     assert counting.asked == 6
 
 
-def test_a_thousand_keys_of_ten_heads_each_are_remembered(counting: Counting) -> None:
+def test_a_thousand_heads_are_remembered(counting: Counting) -> None:
     remembering = Memo(counting)
     fields = {f"X-Field-{number}": "as libraries send" for number in range(5)}
-    for number in [*range(10_000), 0]:
+    for number in [*range(1_000), 0]:
         remembering.prepare(make_request(f"/v1/products/{number}", fields=fields))
-    assert counting.asked == 10_000
+    assert counting.asked == 1_000
 
 
 def test_only_the_heads_of_the_account_that_changed_are_forgotten(counting: Counting) -> None:

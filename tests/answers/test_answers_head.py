@@ -9,6 +9,7 @@ from gateway.answers.head import (
     localised,
     not_modified_head,
     partial_head,
+    phrase,
     render,
     spliced_head,
     status_line,
@@ -37,6 +38,11 @@ def test_a_value_cannot_break_out_of_its_line(bad: str) -> None:
 def test_a_name_is_a_token(bad: str) -> None:
     with pytest.raises(ValueError, match="not a field name"):
         field_line(bad, "a")
+
+
+@pytest.mark.parametrize(("status", "registered"), [(200, "OK"), (404, "Not Found"), (799, "")])
+def test_the_registered_phrase(status: int, registered: str) -> None:
+    assert phrase(status) == registered
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ async def test_few_each_of_many_subjects_are_not_all_held(tmp_path: Path) -> Non
 async def test_what_nobody_can_ask_for_again_is_told_of(tmp_path: Path) -> None:
     async with yard(tmp_path) as running:
         stored = await running.store("/orders?storeId=1", {})
-        stored.selecting = (("cookie", "a=b"),)
+        stored.become(selecting=(("cookie", "a=b"),))
         jobs = Found()
         with capture_logs() as logs:
             await selecting(running, jobs).end(STEP, running.work)

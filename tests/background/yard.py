@@ -269,5 +269,5 @@ async def yard(folder: Path, *routes: Route, **policy: Any) -> AsyncIterator[Yar
         await running.settlement.finish()
         await running.cache.close()
         assert (running.upstream.open, running.buffers.held, running.fetcher.in_flight) == (0, 0, 0)
-        assert (running.house.reserved, running.ledger.drift()) == (0, 0)
+        assert (running.house.reserved, await running.ledger.drift()) == (0, 0)
         await running.ledger.close()

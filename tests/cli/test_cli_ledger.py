@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ledger.stores import Store, filled, reserve, settle
+from ledger.folders import Store, filled, reserve, settle
 from support.config import config, product_route
 from typer.testing import CliRunner, Result
 

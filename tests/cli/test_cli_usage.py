@@ -11,7 +11,7 @@ import orjson
 import pytest
 import yaml
 from cli.answering import answering
-from ledger.stores import DECEMBER, NOVEMBER, Store, filled, lookup
+from ledger.folders import DECEMBER, NOVEMBER, Store, filled, lookup
 from support.addresses import HOST
 from support.config import config, product_route
 from typer.testing import CliRunner, Result

@@ -1,5 +1,6 @@
 """Accounts: those of `keys`, and those of keys that were made elsewhere, whatever became of their settings."""
 
+import gc
 from datetime import UTC, datetime
 
 import pytest
@@ -128,3 +129,9 @@ def test_a_made_account_does_not_slip_into_an_organization_of_its_name(accounts:
 def test_a_throttle_holds_its_rates_count_unless_said() -> None:
     assert throttle_policy(Rate(600, 60.0)) == ThrottlePolicy(Rate(600, 60.0), 600)
     assert throttle_policy(Rate(600, 60.0), 50) == FAST
+
+
+def test_accounts_are_not_looked_at_for_cycles_and_share_their_scopes(accounts: Accounts) -> None:
+    configured = list(accounts.configured())
+    assert not any(map(gc.is_tracked, configured))
+    assert len({id(account.scopes) for account in configured}) == 2

@@ -71,7 +71,7 @@ class Foreseer:
 
     def _traces(self) -> tuple[Any, ...]:
         way = self.way
-        held = way.cache._memory._held
+        held = [key for shard in way.cache._memory._table.shards for key in shard]
         standing = way.meter.balance(next(iter(way.live.snapshot.keys.values())))
         exposed = way.metrics.exposition(None)[1]
         counted = [line for line in exposed.splitlines() if line.startswith(b"gateway_")]

@@ -284,7 +284,7 @@ async def way(
     await running.settled()
     await running.cache.close()
     assert (running.upstream.open, running.buffers.held, running.fetcher.in_flight) == (0, 0, 0)
-    assert (running.balance.reserved, running.house.reserved, running.ledger.drift()) == (0, 0, 0)
+    assert (running.balance.reserved, running.house.reserved, await running.ledger.drift()) == (0, 0, 0)
     await running.jobs.close()
     await running.ledger.close()
     gc.collect()
@@ -299,6 +299,10 @@ async def _nobody(percents: Sequence[int]) -> dict[int, int]:
     return dict.fromkeys(percents, 0)
 
 
+async def _no_drift() -> int:
+    return 0
+
+
 def no_gauges() -> Gauges:
     """Gauges that read nothing."""
     return Gauges(
@@ -309,7 +313,7 @@ def no_gauges() -> Gauges:
         tokens_charged=dict,
         tokens_released=dict,
         accounts_above=_nobody,
-        ledger_drift=lambda: 0,
+        ledger_drift=_no_drift,
         ledger_bytes=lambda: 0,
         store_up=lambda: True,
         config_reload_ok=lambda: True,

@@ -14,7 +14,8 @@ from gateway.admission.snapshot import Account, Every, Plan, Rate, ThrottlePolic
 from gateway.errors import Problem, Reason
 from gateway.ledger.accounts import Balance
 from gateway.ledger.ledger import Ledger
-from gateway.meter import Meter, Reservation
+from gateway.meter import Meter
+from gateway.reservation import Reservation
 from gateway.roster import Roster
 
 LOOKUP = Quote(1, lines=(("base", 1),))

@@ -1,0 +1,149 @@
+"""What a request line asks for, as far as it stays the same: how it is priced, and how its answer begins."""
+
+from dataclasses import dataclass
+
+from gateway.admission.charge import Quote
+from gateway.admission.keys import credential_parameters, withheld_fields
+from gateway.admission.peers import WHENCE
+from gateway.admission.pricing import charges
+from gateway.admission.provision import Intent
+from gateway.admission.snapshot import AheadPolicy, Route, Snapshot
+from gateway.admission.target import canonical
+from gateway.answers.splice import accepts_gzip
+from gateway.fastlane.heads import NEW
+from gateway.fastlane.who import Who
+from gateway.lookup import Lookup
+from gateway.messages import Splice
+from gateway.metrics import Answered
+from gateway.rfc9111.reuse import Decision, Reuse
+from gateway.rfc9111.stored import StoredResponse
+
+# A longer body is sent in pieces, each of which waits for the client.
+_LONGEST_BODY = 64 * 1024
+# What differs although the field lines are the same: from one request to the next, or with the connection.
+_OTHERS = NEW | WHENCE
+
+
+@dataclass(slots=True, eq=False)
+class Plan:
+    """What lookups by one route, price and set of fields have in common; `lookup` is one of them.
+
+    `quote` is None where nobody is charged. `counted`: a charge is the base price, and counted with all that are equal.
+    `pages` is what web pages are told.
+    """
+
+    lookup: Lookup
+    route: Route
+    quote: Quote | None
+    tokens: int
+    counted: bool
+    bodiless: bool
+    gzip: bool
+    pages: bytes
+    ahead: AheadPolicy | None
+
+
+class What:
+    """One thing that is asked for: its cache key, and what was decided and made for it.
+
+    That holds until `until` (steady seconds) and while `variants` are what is stored under the key. The message of a
+    hit begins with `opening`, which is `head` and what the second adds, and its content with `content`. Where tokens go
+    into it (`splice`) something follows that is another for each, and then `closing`. `form` is made of all this by
+    `messages`. Hits are counted by `answered`.
+    """
+
+    __slots__ = (
+        "answered",
+        "closing",
+        "content",
+        "form",
+        "head",
+        "key",
+        "opening",
+        "plan",
+        "splice",
+        "stored",
+        "until",
+        "variants",
+    )
+
+    stored: StoredResponse
+    answered: Answered
+
+    def __init__(self, plan: Plan, key: str) -> None:
+        self.plan = plan
+        self.key = key
+        self.until = float("-inf")
+        self.variants: tuple[StoredResponse, ...] = ()
+        self.head = self.opening = self.content = self.closing = b""
+        self.splice: Splice | None = None
+        self.form: tuple[bytes, bytes] | None = None
+
+
+def planned(lookup: Lookup, who: Who, snapshot: Snapshot, pages: bytes) -> Plan | None:
+    """The plan for what `who` asks; None for what is no plain lookup, or may mean another thing in another request."""
+    prepared, cache = lookup.prepared, lookup.cache
+    if prepared.intent is not Intent.lookup or prepared.request.body is not None:
+        return None
+    if prepared.demands is not None or prepared.conditional or prepared.ranged or prepared.max_tokens is not None:
+        return None
+    # Fields that Connection nominates were taken off.
+    if prepared.request.fields is not who.fields or not _means_the_same(lookup, who, snapshot):
+        return None
+    quote, route = prepared.quote, prepared.route
+    gzip = route.tokens_in_body and accepts_gzip(who.fields.get("Accept-Encoding"))
+    counted = quote is not None and quote.plain == quote.base and cache.ahead is None
+    return Plan(
+        lookup=lookup,
+        route=route,
+        quote=quote,
+        tokens=0 if quote is None else quote.plain,
+        counted=counted,
+        bodiless=prepared.request.method == "HEAD",
+        gzip=gzip,
+        pages=pages,
+        ahead=cache.ahead,
+    )
+
+
+def _means_the_same(lookup: Lookup, who: Who, snapshot: Snapshot) -> bool:
+    """Whether neither another account's key nor the fields that are always new would change what is asked for."""
+    route = lookup.prepared.route
+    if who.account is not None and not withheld_fields(route, snapshot):
+        return False
+    if not NEW.isdisjoint([name.lower() for name in (*route.forward, *lookup.cache.vary_on)]):
+        return False
+    secret = credential_parameters(snapshot)
+    return not secret or all(name not in secret for name, _ in canonical(lookup.prepared.request.target).query)
+
+
+def hit_of(plan: Plan, variants: tuple[StoredResponse, ...], decision: Decision) -> Reuse | None:
+    """The reuse that is the same for everybody, of a body that is sent at once; None for everything else."""
+    if not isinstance(decision, Reuse) or decision.detail is not None or decision.ttl <= 0:
+        return None
+    stored, price = decision.stored, plan.route.price
+    # Faults are logged one by one, and a 204 or 304 is framed otherwise.
+    if not 200 <= stored.status < 400 or stored.status in (204, 304) or len(stored.body) > _LONGEST_BODY:
+        return None
+    if price is not None and not charges(price, stored.status):
+        return None
+    if any(name in _OTHERS for variant in variants for name, _ in variant.selecting):
+        return None
+    return None if _is_due_ahead(plan, decision) else decision
+
+
+def holds_until(plan: Plan, reuse: Reuse, now: float) -> float:
+    """When Age or ttl is another one, or the response is to be fetched ahead; steady seconds."""
+    until = now + min(1 - reuse.age % 1, reuse.ttl % 1)
+    if plan.ahead is None or reuse.stored.hits < 0:
+        return until
+    return min(until, now + _before_last(plan.ahead, reuse))
+
+
+def _is_due_ahead(plan: Plan, reuse: Reuse) -> bool:
+    """Whether it is in the last part of its lifetime, and was not fetched ahead yet: who asks now may start that."""
+    return plan.ahead is not None and reuse.stored.hits >= 0 and _before_last(plan.ahead, reuse) <= 0
+
+
+def _before_last(ahead: AheadPolicy, reuse: Reuse) -> float:
+    return reuse.ttl - ahead.last * (reuse.age + reuse.ttl)

@@ -1,0 +1,108 @@
+"""FastLane: what it is shown it answers or gives back, whole, each exactly once."""
+
+import asyncio
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from admission.snapshots import seed_route
+from fastlane.laned import ACCOUNTS, ADDRESS, ALPHA, BRAVO, Client, bearer, laned
+from fastlane.parsing import head
+
+from gateway.admission.charge import Charge
+from gateway.admission.snapshot import Plan, Rate, ThrottlePolicy
+
+ASKED = head("GET /v1/products/1", bearer(ALPHA))
+SLOW = Plan("slow", throttle=ThrottlePolicy(Rate(1, 1.0), 1))
+
+
+async def test_a_head_that_is_too_long_is_not_looked_at(tmp_path: Path) -> None:
+    async with laned(tmp_path, seed_route()) as lanes:
+        assert not lanes.lane.take(Client(ADDRESS), head("GET /", "A: " + "x" * 4096))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [ASKED + ASKED, ASKED + b"\r\n", b"\r\n" + ASKED, ASKED[:-1], ASKED[:-2], ASKED + b"rest", b"GET / HTTP/1.1", b""],
+    ids=["two", "line-behind", "line-before", "cut", "cut-line", "more", "no-line", "nothing"],
+)
+async def test_what_is_not_one_whole_head_is_given_back(tmp_path: Path, data: bytes) -> None:
+    async with laned(tmp_path, seed_route()) as lanes:
+        assert await lanes.hit(ASKED) is not None
+        assert await lanes.ask(data) is None
+
+
+async def test_each_of_a_turn_is_answered_on_its_own_or_given_back(tmp_path: Path) -> None:
+    async with laned(tmp_path, seed_route()) as lanes:
+        other, unknown = head("GET /v1/products/1", bearer(BRAVO)), head("GET /v1/products/2", bearer(ALPHA))
+        for data in (ASKED, other):
+            await lanes.hit(data)
+        before = lanes.charged(ALPHA), lanes.charged(BRAVO)
+        told = await lanes.ask_at_once((ASKED, unknown, ASKED, other, unknown, ASKED))
+        assert [got is not None for got in told] == [True, False, True, True, False, True]
+        assert (lanes.charged(ALPHA), lanes.charged(BRAVO)) == (before[0] + 3, before[1] + 1)
+        ids = [got.fields["X-Request-Id"] for got in told if got is not None]
+        assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("query", ["", "?include_offers=1"], ids=["counted", "charged-alone"])
+async def test_whoever_the_throttle_has_no_room_for_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    """Also where it has room again before the turn is over: each gets one answer, or is given back."""
+    async with laned(tmp_path, seed_route(), accounts={ALPHA: replace(ACCOUNTS[ALPHA], plan=SLOW)}) as lanes:
+        data = head(f"GET /v1/products/1{query}", bearer(ALPHA))
+        assert (await lanes.ask_full(data)).status == 200
+        lanes.clock.advance(5)
+        before, steady = lanes.charged(ALPHA), lanes.clock.steady
+
+        def later() -> float:
+            lanes.clock.steady_now += 0.6
+            return steady()
+
+        monkeypatch.setattr(lanes.clock, "steady", later)
+        told = await lanes.ask_at_once((data,) * 4)
+        assert [got is not None for got in told] == [True, False, False, False]
+        assert lanes.charged(ALPHA) - before == (6 if query else 1)
+
+
+async def test_behind_a_proxy_the_same_head_at_once_is_another(tmp_path: Path) -> None:
+    async with laned(tmp_path, seed_route(), trusted_proxies=("198.51.100.7",)) as lanes:
+        assert await lanes.hit(ASKED) is not None
+        assert await lanes.ask(ASKED, "198.51.100.7") is None
+        assert await lanes.hit(ASKED, "198.51.100.7") is not None
+
+
+async def test_what_was_charged_before_a_bug_is_answered_and_not_charged_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with laned(tmp_path, seed_route()) as lanes:
+        data = head("GET /v1/products/1?include_offers=1", bearer(ALPHA))
+        assert await lanes.hit(data) is not None
+        before, charge, calls = lanes.charged(ALPHA), lanes.way.meter.charge, count(1)
+
+        def charged(*asked: Any) -> Charge:
+            if next(calls) == 3:
+                raise RuntimeError
+            return charge(*asked)
+
+        monkeypatch.setattr(lanes.way.meter, "charge", charged)
+        told = await lanes.ask_at_once((data,) * 5)
+        assert [got is not None for got in told] == [True, True, False, False, False]
+        assert lanes.charged(ALPHA) - before == 2 * 6
+
+
+async def test_of_very_many_some_wait_for_the_next_turn(tmp_path: Path) -> None:
+    async with laned(tmp_path, seed_route()) as lanes:
+        assert await lanes.hit(ASKED) is not None
+        clients = [Client(ADDRESS) for _ in range(600)]
+        taken = [lanes.lane.take(client, ASKED) for client in clients]
+        assert all(taken)
+        while not clients[0].sent:  # noqa: ASYNC110 - turns are counted here
+            await asyncio.sleep(0)
+        assert not clients[-1].sent
+        while not clients[-1].sent:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0)
+        assert [len(client.sent) for client in clients] == [1] * 600
