@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from gateway.fastlane.turn import Turn
 from gateway.ledger import recovery
 from gateway.ledger.journal import Journal
 from gateway.ledger.tables import Tables
@@ -152,14 +153,16 @@ POINTS: dict[str, Point] = {
     "upstream-answered": Point(before(Meter, "settle"), 60),
     "settled": Point(awaited(Settlement, "settle"), 100),
     "answered": Point(awaited(Pipeline, "handle"), 100),
+    "hits-charged": Point(before(Turn, "answer"), 30),
+    "hits-answered": Point(after(Turn, "answer"), 30),
     "refunding": Point(before(Meter, "refund"), 5),
     "journal-unwritten": Point(before(Journal, "append"), 100),
     "journal-torn": Point(torn, 100),
     "journal-written": Point(after(Journal, "append"), 100),
     "journal-rotated": Point(after(Journal, "_rotate"), 1),
-    "book-behind": Point(before(Tables, "apply"), 10),
+    "book-behind": Point(before(Tables, "add"), 10),
     "book-uncommitted": Point(statement("COMMIT"), 10),
-    "book-committed": Point(after(Tables, "apply"), 10),
+    "book-committed": Point(after(Tables, "add"), 10),
     "book-checkpointed": Point(before(Journal, "drop"), 1),
     "book-sealing": Point(statement("DELETE FROM open"), 1, _OVER),
     "book-sealed": Point(after(Tables, "seal"), 1, _OVER),
