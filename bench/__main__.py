@@ -6,14 +6,16 @@ import resource
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
+from typing import TypeVar
 
 from bench import report
 from bench.machine import facts
-from bench.parts.arena import arena
+from bench.parts.arena import Arena, arena
 from bench.parts.background import background
-from bench.parts.full import filled, flatness, memory
+from bench.parts.books import books
+from bench.parts.full import Full, filled, flatness, memory
 from bench.parts.herd import herd
 from bench.parts.hits import hits
 from bench.parts.keys import keys
@@ -25,7 +27,19 @@ from bench.processes import LOAD_CORE, SERVER_CORE
 from bench.report import Table
 from bench.settings import Settings
 
-USUAL = ("hits", "keys", "misses", "herd", "full", "reloads")
+T = TypeVar("T")
+
+# The last of them ends the gateway.
+_SIDE_BY_SIDE: dict[str, Callable[[Arena], Table | Iterator[Table]]] = {
+    "hits": hits,
+    "keys": keys,
+    "misses": misses,
+    "herd": herd,
+    "books": books,
+}
+_FULL: dict[str, Callable[[Full], Table | Iterator[Table]]] = {"flatness": flatness, "memory": memory, "pause": pause}
+USUAL = (*_SIDE_BY_SIDE, *_FULL, "reloads")
+QUICK = tuple(part for part in USUAL if part not in ("keys", "reloads"))
 # What has no peer, and takes minutes, is measured where it is asked for by name.
 PARTS = (*USUAL, "background")
 
@@ -38,7 +52,7 @@ def main() -> None:
     known = facts(settings)
     began = monotonic()
     tables = []
-    for table in _tables(settings, set(asked.parts or USUAL)):
+    for table in _tables(settings, set(asked.parts or (QUICK if asked.quick else USUAL))):
         print(table.text(), flush=True)
         tables.append(table)
     if not asked.parts:
@@ -48,7 +62,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description="The gateway beside its peers.")
-    parser.add_argument("--quick", action="store_true", help="fewer peers and rounds, in less than two minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer peers, parts and rounds, in less than 90 seconds")
     parser.add_argument(
         "parts", nargs="*", metavar="PART", choices=[*PARTS, []], help=f"of {', '.join(PARTS)}; all but background"
     )
@@ -71,25 +85,24 @@ def _prepare() -> None:
 
 def _tables(settings: Settings, parts: set[str]) -> Iterator[Table]:
     with source() as upstream:
-        if parts - {"full", "reloads", "background"}:
+        if parts & _SIDE_BY_SIDE.keys():
             with arena(settings, upstream) as servers:
-                if "hits" in parts:
-                    yield from hits(servers)
-                if "keys" in parts:
-                    yield keys(servers)
-                if "misses" in parts:
-                    yield misses(servers)
-                if "herd" in parts:
-                    yield herd(servers)
-        if "full" in parts:
+                yield from _each(_SIDE_BY_SIDE, parts, servers)
+        if parts & _FULL.keys():
             with filled(settings, upstream) as full:
-                yield flatness(settings, upstream, full)
-                yield memory(full)
-                yield pause(settings, upstream, full)
+                yield from _each(_FULL, parts, full)
         if "reloads" in parts:
             yield reloads(settings, upstream)
     if "background" in parts:
         yield from background(settings)
+
+
+def _each(known: Mapping[str, Callable[[T], Table | Iterator[Table]]], parts: set[str], about: T) -> Iterator[Table]:
+    """The tables of those parts that are known, in their order."""
+    for name, measured in known.items():
+        if name in parts:
+            tables = measured(about)
+            yield from [tables] if isinstance(tables, Table) else tables
 
 
 if __name__ == "__main__":

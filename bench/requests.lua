@@ -3,7 +3,8 @@
 --   sequence  the URLs one after the other, from the start again after the last, with the first key
 --   mixed     each key asks for ten URLs of its own over and over; together they ask for all
 --   drawn     any key for any URL: where there are many of both, hardly a head comes twice
---   fresh     the same with a traceparent and an X-Request-Id that no request had before
+--   turns     one key after the other, each for any URL
+--   fresh     any key for any URL, with a traceparent and an X-Request-Id that no request had before
 --
 -- URLs are numbered from FIRST; QUERY, if given, ends each. bench/load.py gives keys and URLs the same names.
 local tohex = require("bit").tohex
@@ -29,6 +30,11 @@ end
 
 function kinds.drawn()
    return urls[random(count)] .. tails[random(keys)] .. "\r\n"
+end
+
+function kinds.turns()
+   asked = asked + 1
+   return urls[random(count)] .. tails[(asked - 2) % keys + 1] .. "\r\n"
 end
 
 function kinds.fresh()

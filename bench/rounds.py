@@ -35,6 +35,11 @@ class Rounds:
         return median(one.work for one in self.measured)
 
     @property
+    def size(self) -> float:
+        """Bytes of each answer."""
+        return median(one.size for one in self.measured)
+
+    @property
     def spread(self) -> str:
         """The slowest and the fastest round, in answers a second."""
         rates = [one.rate for one in self.measured]

@@ -11,17 +11,17 @@ GATEWAY, LUA, NGINX, HAPROXY, VARNISH, BARE = "gateway", "nginx + Lua", "nginx",
 class Settings:
     """One run's measure. A part is `rounds` rounds of `seconds` for each peer, one peer after the other.
 
-    Hits are among `urls` stored responses, 1,000 at least. `stored` responses and `keys` API keys are what the flatness
-    part fills the gateway with, for at most `fill` seconds; `pause` is how many seconds the longest pause is sought;
+    `few` are the rounds of what takes long besides. Hits are among `urls` stored responses, 1,000 at least. Flatness
+    is measured with `stored` responses and `keys` API keys; `pause` is how many seconds the longest pause is sought;
     `herd` is how many connections ask at once, and `stores` how many a background refresh is about.
     """
 
     rounds: int = 5
-    seconds: int = 2
+    few: int = 3
+    seconds: int = 1
     urls: int = 10_000
-    stored: int = 200_000
+    stored: int = 1_000_000
     keys: int = 100_000
-    fill: int = 80
     pause: int = 60
     herd: int = 1_000
     stores: int = 10_000
@@ -41,11 +41,10 @@ class Settings:
 
 QUICK = Settings(
     rounds=2,
-    seconds=1,
+    few=1,
     urls=2_000,
-    stored=5_000,
+    stored=20_000,
     keys=1_000,
-    fill=6,
     pause=5,
     stores=500,
     peers=(GATEWAY, LUA, HAPROXY),

@@ -14,13 +14,12 @@ from bench.settings import GATEWAY
 
 _LATENCY = 500
 _ALLOWED = 100
-_ROUNDS = 3
 
 
 def herd(arena: Arena) -> Table:
     """Upstream calls, and the milliseconds from the upstream's answer to the last client's."""
     servers = arena.caching()
-    turns = [[_once(arena, server) for server in servers] for _ in range(min(_ROUNDS, arena.settings.rounds))]
+    turns = [[_once(arena, server) for server in servers] for _ in range(arena.settings.few)]
     found = {
         server.name: (max(asked for asked, _ in each), median(late for _, late in each))
         for server, each in zip(servers, zip(*turns, strict=True), strict=True)

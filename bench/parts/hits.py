@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from bench.load import CONNECTIONS, Asked, Measured, fill, measure_hits
+from bench.checks import ask, check_hit, check_sizes
+from bench.load import CONNECTIONS, Asked, fill, warm
 from bench.parts.arena import KEYS, Arena
 from bench.processes import Server
 from bench.report import Goal, Table, at_least, at_most
@@ -11,7 +12,9 @@ from bench.rounds import Rounds, alternate
 from bench.settings import GATEWAY, HAPROXY, LUA
 
 _PATIENCE = 120
-_COLUMNS = ("", "hits/s", "slowest–fastest", "gateway ÷ it", "p50 ms", "p99 ms", "CPU µs")
+_COLUMNS = ("", "hits/s", "slowest–fastest", "gateway ÷ it", "p50 ms", "p99 ms", "CPU µs", "bytes")
+GZIP = (("Accept-Encoding", "gzip, deflate"), ("Connection", "keep-alive"))
+"""What most libraries send of themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,13 @@ def loads(urls: int) -> tuple[Load, ...]:
             f"One key, one URL, the same head each time, {CONNECTIONS} connections.",
             Asked(),
             everybody=True,
+            rates={LUA: 1.3, HAPROXY: 1.0},
+            slow=2.0,
+        ),
+        Load(
+            "Hits: gzip",
+            "The same from a client that accepts gzip, as most do. Only the gateway packs; the others do not.",
+            Asked(further=GZIP),
             rates={LUA: 1.3, HAPROXY: 1.0},
             slow=2.0,
         ),
@@ -64,25 +74,33 @@ def hits(arena: Arena) -> Iterator[Table]:
     """A table for each load."""
     urls = arena.settings.urls
     for server in arena.caching():
-        assert fill(server, Asked(urls=urls), _PATIENCE) == urls, f"{server.name} takes too long to store {urls:,}"
+        fill(server, Asked(urls=urls), _PATIENCE)
     for load in loads(urls):
         yield _hits(arena, load)
 
 
 def _hits(arena: Arena, load: Load) -> Table:
-    servers = arena.servers.values() if load.everybody else arena.fast()
-    found = alternate(servers, arena.settings.rounds, lambda server: _round(arena, load, server))
+    servers = list(arena.servers.values()) if load.everybody else arena.fast()
+    for server in servers:
+        warm(server, load.asked)
+    found = alternate(servers, arena.settings.rounds, lambda server: arena.hits(server, load.asked, load.connections))
+    for server in servers:
+        _check(server, load, found[server.name])
     rows = [_row(name, rounds, found[GATEWAY].rate / rounds.rate) for name, rounds in found.items()]
     return Table(load.title, load.note, _COLUMNS, rows, [*_goals(load, found)])
 
 
-def _round(arena: Arena, load: Load, server: Server) -> Measured:
-    return measure_hits(server, arena.source, load.asked, arena.settings.seconds, load.connections)
+def _check(server: Server, load: Load, found: Rounds) -> None:
+    """What was measured were whole answers."""
+    answer = ask(server, load.asked)
+    check_sizes(server, answer.size, found.measured, load.connections)
+    if server.name == GATEWAY:
+        check_hit(answer)
 
 
 def _row(name: str, rounds: Rounds, ratio: float) -> tuple[str, ...]:
     times = (f"{rounds.p50:.2f}", f"{rounds.p99:.2f}", f"{rounds.work:.1f}")
-    return (name, f"{rounds.rate:,.0f}", rounds.spread, f"{ratio:.2f}", *times)
+    return (name, f"{rounds.rate:,.0f}", rounds.spread, f"{ratio:.2f}", *times, f"{rounds.size:,.0f}")
 
 
 def _goals(load: Load, found: Mapping[str, Rounds]) -> Iterator[Goal]:

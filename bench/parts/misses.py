@@ -14,7 +14,7 @@ _COLUMNS = ("", "misses/s", "slowest–fastest", "gateway ÷ it", "CPU µs", "p5
 def misses(arena: Arena) -> Table:
     """The rate with 32 connections, and the median time with one beside the upstream's own."""
     asked = [arena.source, *arena.caching()]
-    rounds = min(3, arena.settings.rounds)
+    rounds = arena.settings.few
     many = alternate(asked, rounds, lambda server: _round(server, arena.settings.seconds))
     one = alternate(asked, rounds, lambda server: _round(server, arena.settings.seconds, 1))
     own = one[arena.source.name].p50

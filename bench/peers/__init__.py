@@ -1,18 +1,16 @@
 """Who is measured: each peer's start, its config beside this file."""
 
-import json
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from bench import upstream
 from bench.load import POOR_KEY, key
+from bench.peers.own import gateway
+from bench.peers.place import STORE, Place, placed
 from bench.processes import HOST, LOAD_CORE, SERVER_CORE, Server, free_port, pinned, running
 from bench.settings import BARE, GATEWAY, HAPROXY, LUA, NGINX, VARNISH
 
@@ -20,17 +18,6 @@ _HERE = Path(__file__).parent
 _GRANT = 10**12
 _LUA_MODULE = "ngx_http_lua_module.so"
 _MODULES = (Path("/usr/lib/nginx/modules"), Path("/usr/lib64/nginx/modules"), Path("/usr/share/nginx/modules"))
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a peer runs: a folder of its own on disk, one in memory, its upstream, and how many API keys it knows."""
-
-    folder: Path
-    memory: Path
-    upstream: str
-    keys: int
-    store: str = "4GiB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +32,10 @@ class Peer:
 
 
 @contextmanager
-def started(peer: Peer, source: Server, keys: int, store: str = "4GiB") -> Iterator[Server]:
+def started(peer: Peer, source: Server, keys: int, store: str = STORE) -> Iterator[Server]:
     """The peer in front of `source`, in fresh folders; `store` is the gateway's memory for stored responses."""
-    shared = "/dev/shm" if Path("/dev/shm").is_dir() else None
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory(dir=shared) as memory:
-        for path in (folder, memory):
-            Path(path).chmod(0o755)  # nginx's worker and Varnish are other users where root runs this
-        with peer.start(Place(Path(folder), Path(memory), f"{HOST}:{source.port}", keys, store)) as server:
-            yield server
+    with placed(source, keys, store) as place, peer.start(place) as server:
+        yield server
 
 
 @contextmanager
@@ -61,31 +44,6 @@ def source() -> Iterator[Server]:
     port = free_port()
     with running(pinned(LOAD_CORE, sys.executable, "-m", "bench.upstream", str(port)), port) as process:
         yield Server("upstream", port, process.pid)
-
-
-@contextmanager
-def _gateway(place: Place) -> Iterator[Server]:
-    port, admin = free_port(), free_port()
-    environment = {
-        "BENCH_LISTEN": f"{HOST}:{port}",
-        "BENCH_ADMIN": f"{HOST}:{admin}",
-        "BENCH_UPSTREAM": f"http://{place.upstream}",
-        "BENCH_STORE": str(place.folder / "store"),
-        "BENCH_MEMORY": place.store,
-    }
-    config = place.folder / "config.yaml"
-    config.write_text(_with_keys(place.keys))
-    command = pinned(SERVER_CORE, sys.executable, "-m", "gateway", "serve", "--config", str(config))
-    with running(command, port, env=environment) as process:
-        yield Server(GATEWAY, port, process.pid, admin)
-
-
-def _with_keys(number: int) -> str:
-    """bench/config.yaml with that many API keys, and the poor one; JSON, which is YAML."""
-    config = yaml.safe_load((_HERE.parent / "config.yaml").read_text())
-    config["keys"] = [{"id": key(n), "organization": "bench", "key": key(n)} for n in range(number)]
-    config["keys"].append({"id": "poor", "organization": "poor", "key": POOR_KEY})
-    return json.dumps(config)
 
 
 @contextmanager
@@ -155,7 +113,7 @@ def _nginx_with_lua() -> str:
 PEERS = {
     peer.name: peer
     for peer in (
-        Peer(GATEWAY, _gateway, lambda: "", metered=True),
+        Peer(GATEWAY, gateway, lambda: "", metered=True),
         Peer(LUA, lambda place: _nginx(LUA, "nginx-lua.conf", place), _nginx_with_lua, metered=True),
         Peer(NGINX, lambda place: _nginx(NGINX, "nginx.conf", place), _program("nginx")),
         Peer(HAPROXY, _haproxy, _program("haproxy")),

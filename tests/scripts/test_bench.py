@@ -113,6 +113,7 @@ def test_wrk_is_understood(source: Any, wrk: Wrk) -> None:
 
     assert (measured.answers, measured.rate) == (1200, 1200.5)
     assert (measured.p50, measured.p99) == (pytest.approx(0.234), pytest.approx(2_100))
+    assert measured.size == 18 * 2**20 / 1200
     assert wrk.asked[0][-1].endswith(load.target(0))
 
 
@@ -130,16 +131,33 @@ def test_a_round_with_a_wrong_answer_ends_the_run(source: Any, wrk: Wrk, trouble
 def test_filling_goes_on_where_the_last_round_ended(source: Any, wrk: Wrk) -> None:
     load = _part("load")
 
-    assert load.fill(source, load.Asked(urls=2_000, first=70), 60) == 2_000
+    load.fill(source, load.Asked(urls=2_000, first=70), 60)
 
     # Of 1,200 answers the last 64 are asked for again: they may have been under way when the round ended.
     named = [asked[asked.index("--") + 1 :] for asked in wrk.asked]
     assert named == [["sequence", "1", "2000", "70"], ["sequence", "1", "864", "1206"]]
 
 
+def test_filling_that_takes_too_long_ends(source: Any, wrk: Wrk) -> None:
+    load = _part("load")
+
+    with pytest.raises(AssertionError, match="takes too long"):
+        load.fill(source, load.Asked(urls=2_000), 0)
+
+
+def test_every_request_carries_what_is_asked_with(source: Any, wrk: Wrk) -> None:
+    load = _part("load")
+
+    load.measure(source, load.Asked(further=(("Accept-Encoding", "gzip"),)), 1)
+
+    told = " ".join(wrk.asked[0])
+    assert "-H Authorization: Bearer rk_bench_000000 -H Accept: */*" in told
+    assert "-H Accept-Encoding: gzip" in told
+
+
 def test_hits_must_be_hits(source: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     load = _part("load")
-    measured = load.Measured(1, 1.0, 1.0, 1.0, 1.0)
+    measured = load.Measured(1, 1.0, 1.0, 1.0, 1.0, 1.0)
 
     def ask(*_: object) -> object:
         source.get(load.target(1))
