@@ -9,6 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gateway.fastlane.generations import Generations
 
+pytestmark = pytest.mark.slow
+
 ROOM = 10_000
 KEYS = st.integers(0, 60).map(lambda number: b"%04d" % number)
 

@@ -23,6 +23,8 @@ from gateway.operation import Operation
 from gateway.rfc9111.reuse import Decision, Detail, Fetch, Fwd, Reuse, ReuseWhileRevalidating, Validate
 from gateway.rfc9111.stored import Policy, StoredResponse, Terms
 
+pytestmark = pytest.mark.slow
+
 JSON = {"Content-Type": "application/json"}
 FRESH = JSON | {"Cache-Control": "max-age=60"}
 TARGET = "/v1/products/1"

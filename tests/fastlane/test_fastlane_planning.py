@@ -25,6 +25,8 @@ from gateway.ledger.seat import Seat
 from gateway.rfc9111.stored import Policy
 from gateway.stores.selection import Everything
 
+pytestmark = pytest.mark.slow
+
 JSON = {"Content-Type": "application/json"}
 TARGET = "/v1/products/1"
 ASKED = head(f"GET {TARGET}", bearer(ALPHA))

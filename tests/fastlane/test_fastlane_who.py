@@ -16,6 +16,8 @@ from gateway.fastlane.heads import Heads, stripped
 from gateway.ledger.balance import Balance
 from gateway.ledger.seat import Seat
 
+pytestmark = pytest.mark.slow
+
 LINE = "GET /v1/products/1"
 PROXY = "198.51.100.7"
 DELTA = "rk_live_delta"
