@@ -2,11 +2,21 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 PERCENTS = (80, 95, 100)
 """Of a grant: so much of it used is told of."""
+
+
+class OnDisk(NamedTuple):
+    """Stored responses on disk: how many, bytes that they take, how many made room, whether it can be written."""
+
+    responses: int
+    bytes: int
+    evictions: int
+    up: bool
 
 
 @dataclass(slots=True, frozen=True)
@@ -15,13 +25,15 @@ class Gauges:
 
     `tokens_charged` counts by route and by the ledger's closed set of reasons, `tokens_released` by route, both and
     `evictions` since the start. `accounts_above` takes percentages: for each, the accounts that have used that much of
-    their grant. `config_reload_time` is in seconds since the epoch, bytes and tokens are whole numbers. `upstreams_up`
-    goes by the upstream's name.
+    their grant. `config_reload_time` and `certificate_expires`, which is None without TLS, are in seconds since the
+    epoch, bytes and tokens are whole numbers. `disk` is None where nothing is kept there.
+    `upstreams_up` goes by the upstream's name.
     """
 
     stored_responses: Callable[[], int]
     stored_bytes: Callable[[], int]
     evictions: Callable[[], int]
+    disk: Callable[[], OnDisk | None]
     fetches_in_flight: Callable[[], int]
     tokens_charged: Callable[[], Mapping[tuple[str, str], int]]
     tokens_released: Callable[[], Mapping[str, int]]
@@ -31,6 +43,7 @@ class Gauges:
     store_up: Callable[[], bool]
     config_reload_ok: Callable[[], bool]
     config_reload_time: Callable[[], float]
+    certificate_expires: Callable[[], float | None]
     upstreams_up: Callable[[], Mapping[str, bool]]
     log_lines_dropped: Callable[[], int]
 
@@ -38,6 +51,7 @@ class Gauges:
 def families(gauges: Gauges, accounts_above: Mapping[int, int], ledger_drift: int) -> Iterator[Metric]:
     """All of them; what has to be waited for is given: `accounts_above` is of `PERCENTS`."""
     yield from _stored(gauges)
+    yield from _on_disk(gauges.disk())
     yield from _tokens(gauges)
     yield from _ledger(gauges, accounts_above, ledger_drift)
     yield _upstreams(gauges)
@@ -50,6 +64,16 @@ def _stored(gauges: Gauges) -> Iterator[Metric]:
     yield gauge("gateway_stored_responses", "Responses in the memory tier.", gauges.stored_responses())
     yield gauge("gateway_stored_bytes", "Bytes that the memory tier holds.", gauges.stored_bytes())
     yield CounterMetricFamily("gateway_evictions", "Stored responses that made room.", gauges.evictions())
+
+
+def _on_disk(disk: OnDisk | None) -> Iterator[Metric]:
+    if disk is None:
+        return
+    gauge, put_out = GaugeMetricFamily, "Stored responses that made room on disk."
+    yield gauge("gateway_stored_disk_responses", "Responses on disk.", disk.responses)
+    yield gauge("gateway_stored_disk_bytes", "Bytes of the file of responses that are used.", disk.bytes)
+    yield CounterMetricFamily("gateway_disk_evictions", put_out, disk.evictions)
+    yield gauge("gateway_stored_disk_up", "Whether the file of responses can be used.", disk.up)
 
 
 def _tokens(gauges: Gauges) -> Iterator[Metric]:
@@ -88,3 +112,7 @@ def _process(gauges: Gauges) -> Iterator[Metric]:
     yield CounterMetricFamily("gateway_log_lines_dropped", lost, gauges.log_lines_dropped())
     yield gauge(f"{reload}_successful", "Whether the last config load worked.", gauges.config_reload_ok())
     yield gauge(f"{reload}_success_timestamp_seconds", "When a config was last loaded.", gauges.config_reload_time())
+    expires = gauges.certificate_expires()
+    if expires is not None:
+        about = "When the certificate that clients are shown expires."
+        yield gauge("gateway_tls_certificate_expiry_timestamp_seconds", about, expires)

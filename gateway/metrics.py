@@ -2,168 +2,99 @@
 
 import asyncio
 import platform
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-    Metric,
-)
+from prometheus_client.metrics_core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
+from gateway.counting import Counts, Durations, Histogram
 from gateway.errors import Reason
 from gateway.exposition import SAMPLES, Exposition
 from gateway.gauges import PERCENTS, Gauges, families
 
 CacheLabel = Literal["hit", "stale", "validated", "miss", "refresh", "collapsed", "pass"]
 
-# Upper bounds in seconds: a hit takes well below a millisecond, an upstream may take its whole 60 s.
-BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-_BOUNDS = [*map(floatToGoString, BUCKETS), "+Inf"]
-
-# Each has a sample for every bucket, and its sum and count.
-_HISTOGRAMS = SAMPLES // 20
-
-
-class _Counts(dict[tuple[str | int, ...], int]):
-    """A counter family: its label values, in the order of `labels`, and what was counted under them."""
-
-    def __init__(self, name: str, documentation: str, *labels: str) -> None:
-        super().__init__()
-        self._name = name
-        self._documentation = documentation
-        self._labels = labels
-
-    def __missing__(self, key: tuple[str | int, ...]) -> int:
-        return 0
-
-    def families(self) -> Iterator[CounterMetricFamily]:
-        """The family in parts, each of a few of its series."""
-        keys = list(self)
-        for start in range(0, len(keys) or 1, SAMPLES):
-            family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
-            for key in keys[start : start + SAMPLES]:
-                family.add_metric([str(value) for value in key], self[key])
-            yield family
-
-
-class _Series:
-    """One histogram: observations per bucket, not cumulated, and their sum in seconds."""
-
-    __slots__ = ("counts", "total")
-
-    def __init__(self) -> None:
-        self.counts = [0] * len(_BOUNDS)
-        self.total = 0.0
-
-    def observe(self, seconds: float, times: int = 1) -> None:
-        self.counts[bisect_left(BUCKETS, seconds)] += times
-        self.total += seconds * times
-
-    def buckets(self) -> list[tuple[str, float]]:
-        """Upper bound and the number of observations up to it, as the exposition wants it."""
-        reached = 0
-        cumulated: list[tuple[str, float]] = []
-        for bound, count in zip(_BOUNDS, self.counts, strict=True):
-            reached += count
-            cumulated.append((bound, reached))
-        return cumulated
-
-
-class _Durations(dict[tuple[str, ...], _Series]):
-    """A histogram family over `BUCKETS`: its label values, in the order of `labels`, and their series."""
-
-    def __init__(self, name: str, documentation: str, *labels: str) -> None:
-        super().__init__()
-        self._name = name
-        self._documentation = documentation
-        self._labels = labels
-
-    def __missing__(self, key: tuple[str, ...]) -> _Series:
-        series = self[key] = _Series()
-        return series
-
-    def families(self) -> Iterator[HistogramMetricFamily]:
-        """The family in parts, each of a few of its series."""
-        keys = list(self)
-        for start in range(0, len(keys) or 1, _HISTOGRAMS):
-            family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
-            for key in keys[start : start + _HISTOGRAMS]:
-                family.add_metric(list(key), self[key].buckets(), self[key].total)
-            yield family
-
 
 class Answered:
-    """Requests of one route that ended alike, to be counted many at a time."""
+    """Hits by one route that ended alike and cost the same, to be counted many at a time."""
 
-    __slots__ = ("_counts", "_labels", "_series")
+    __slots__ = ("_calls_saved", "_labels", "_requests", "_route", "_seconds", "_tokens", "_tokens_saved")
 
-    def __init__(self, counts: _Counts, durations: _Durations, route: str, code: int, cache: CacheLabel) -> None:
-        self._counts = counts
-        self._labels = route, code, cache
-        self._series = durations[route, cache]
+    def __init__(self, metrics: "Metrics", route: str, code: int, tokens: int) -> None:
+        self._requests, self._labels = metrics.requests, (route, code, "hit")
+        self._seconds = metrics.request_seconds[route, "hit"]
+        self._calls_saved, self._tokens_saved, self._route = metrics.calls_saved, metrics.tokens_saved, (route,)
+        self._tokens = tokens
 
     def count(self, times: int, seconds: float) -> None:
         """So many more, each answered after `seconds`."""
-        self._counts[self._labels] += times
-        self._series.observe(seconds, times)
+        self._requests[self._labels] += times
+        self._seconds.observe(seconds, times)
+        self._calls_saved[self._route] += times
+        self._tokens_saved[self._route] += times * self._tokens
 
 
 class Metrics(Collector):
     """Counts on the hot path and is itself the collector of a registry of its own.
 
     Label values must come from fixed sets: `route` and `name` are names from the config, `route` "" where none
-    matched; nothing a client sends is ever a label. Seconds and tokens are not negative.
+    matched; nothing a client sends is ever a label. Seconds and tokens are not negative. `process` collects what the
+    operating system tells, of this process unless told otherwise.
     """
 
-    def __init__(self, gauges: Gauges, version: str) -> None:
-        self._gauges = gauges
+    def __init__(self, gauges: Gauges, version: str, process: Collector | None = None) -> None:
+        self.gauges = gauges
         self._version = version
-        self._requests = _Counts("gateway_requests", "Requests answered.", "route", "code", "cache")
-        self._request_seconds = _Durations(
+        self.requests = Counts("gateway_requests", "Requests answered.", "route", "code", "cache")
+        self.request_seconds = Durations(
             "gateway_request_duration_seconds", "Time from a request's head to its answer's.", "route", "cache"
         )
-        self._answered: dict[tuple[str, int, str], Answered] = {}
-        self._upstream = _Counts("gateway_upstream_requests", "Requests sent upstream.", "upstream", "code")
-        self._upstream_seconds = _Durations(
+        self._hits: dict[tuple[str, int, int], Answered] = {}
+        self.exchanges = Counts("gateway_upstream_requests", "Requests sent upstream.", "upstream", "code")
+        self.exchange_seconds = Durations(
             "gateway_upstream_duration_seconds", "Time until an upstream's response head or failure.", "upstream"
         )
-        self._loop_delay = _Durations("gateway_loop_delay_seconds", "How late the event loop came to what was due.")
-        self._loop_delay[()] = _Series()
-        self._retries = _Counts("gateway_upstream_retries", "Requests sent upstream a second time.", "upstream")
-        self._collapsed = _Counts("gateway_collapsed_requests", "Requests that joined another's fetch.", "route")
-        self._not_stored = _Counts("gateway_not_stored", "Responses not stored, by reason.", "route", "reason")
-        self._refreshes = _Counts("gateway_refreshes", "Refreshes by kind and outcome.", "route", "kind", "outcome")
-        self._refusals = _Counts("gateway_refusals", "Requests refused by the gateway itself.", "route", "reason")
+        self._loop_delay = Durations("gateway_loop_delay_seconds", "How late the event loop came to what was due.")
+        self._loop_delay[()] = Histogram()
+        self.retries = Counts("gateway_upstream_retries", "Requests sent upstream a second time.", "upstream")
+        self.joined = Counts("gateway_collapsed_requests", "Requests that joined another's fetch.", "route")
+        self.unstored = Counts("gateway_not_stored", "Responses not stored, by reason.", "route", "reason")
+        self.refreshes = Counts("gateway_refreshes", "Refreshes by kind and outcome.", "route", "kind", "outcome")
+        self.refusals = Counts("gateway_refusals", "Requests refused by the gateway itself.", "route", "reason")
+        self.calls_saved = Counts(
+            "gateway_upstream_calls_saved", "Requests answered without an upstream call of their own.", "route"
+        )
+        self.tokens_saved = Counts("gateway_tokens_saved", "Tokens charged for requests that saved a call.", "route")
         self._above: Mapping[int, int] = dict.fromkeys(PERCENTS, 0)
         self._drift = 0
         self._registry = CollectorRegistry()
         self._registry.register(self)
-        ProcessCollector(registry=self._registry)
+        self._registry.register(process or ProcessCollector(registry=None))
         PlatformCollector(registry=self._registry)
 
     def request(self, route: str, code: int, cache: CacheLabel, seconds: float) -> None:
         """One request answered with status `code` after `seconds`."""
-        self._requests[route, code, cache] += 1
-        self._request_seconds[route, cache].observe(seconds)
+        self.requests[route, code, cache] += 1
+        self.request_seconds[route, cache].observe(seconds)
 
-    def answered(self, route: str, code: int, cache: CacheLabel) -> Answered:
-        """Where such requests are counted many at a time; the same object each time."""
-        known = self._answered.get((route, code, cache))
+    def hits(self, route: str, code: int, tokens: int) -> Answered:
+        """Where hits that cost `tokens` each are counted many at a time; the same object each time."""
+        known = self._hits.get((route, code, tokens))
         if known is None:
-            known = Answered(self._requests, self._request_seconds, route, code, cache)
-            self._answered[route, code, cache] = known
+            known = self._hits[route, code, tokens] = Answered(self, route, code, tokens)
         return known
+
+    def saved(self, route: str, tokens: int) -> None:
+        """One request was answered without an upstream call of its own, and charged `tokens`."""
+        self.calls_saved[route,] += 1
+        self.tokens_saved[route,] += tokens
 
     def upstream(self, name: str, code: str, seconds: float) -> None:
         """One exchange with upstream `name`: its status in digits or how it broke, and the time until either."""
-        self._upstream[name, code] += 1
-        self._upstream_seconds[name,].observe(seconds)
+        self.exchanges[name, code] += 1
+        self.exchange_seconds[name,].observe(seconds)
 
     def loop_delay(self, seconds: float) -> None:
         """The event loop came to a timer `seconds` after it was due."""
@@ -171,28 +102,28 @@ class Metrics(Collector):
 
     def retry(self, name: str) -> None:
         """One exchange with upstream `name` was tried again."""
-        self._retries[name,] += 1
+        self.retries[name,] += 1
 
     def collapsed(self, route: str) -> None:
         """One request waited for a fetch that another had begun."""
-        self._collapsed[route,] += 1
+        self.joined[route,] += 1
 
     def not_stored(self, route: str, reason: str) -> None:
         """One response was not stored; `reason` is a name of `rfc9111.storing.Unstorable` or `collapse.Unkept`."""
-        self._not_stored[route, reason] += 1
+        self.unstored[route, reason] += 1
 
     def refresh(self, route: str, kind: str, outcome: str) -> None:
         """One refresh ended; `kind` says who asked for it, both are words of closed sets."""
-        self._refreshes[route, kind, outcome] += 1
+        self.refreshes[route, kind, outcome] += 1
 
     def refusal(self, route: str, reason: Reason) -> None:
         """One request was refused."""
-        self._refusals[route, reason.name] += 1
+        self.refusals[route, reason.name] += 1
 
     async def scrape(self, accept: str | None) -> tuple[str, bytes]:
         """What `exposition` gives, in slices: requests get their turn however many routes and accounts there are."""
-        self._above = await self._gauges.accounts_above(PERCENTS)
-        self._drift = await self._gauges.ledger_drift()
+        self._above = await self.gauges.accounts_above(PERCENTS)
+        self._drift = await self.gauges.ledger_drift()
         exposition = Exposition(accept)
         for family, start in self._slices():
             exposition.add(family, start)
@@ -215,22 +146,28 @@ class Metrics(Collector):
             for start in range(0, len(family.samples) or 1, SAMPLES):
                 yield family, start
 
+    def counted(self) -> tuple[Counts | Durations, ...]:
+        """All that is counted on a request's way."""
+        return (
+            self.requests,
+            self.request_seconds,
+            self.exchanges,
+            self.exchange_seconds,
+            self._loop_delay,
+            self.retries,
+            self.joined,
+            self.unstored,
+            self.refreshes,
+            self.refusals,
+            self.calls_saved,
+            self.tokens_saved,
+        )
+
     def collect(self) -> Iterator[Metric]:
         """Every family of the gateway's own; called by the registry at a scrape."""
-        for counted in (
-            self._requests,
-            self._request_seconds,
-            self._upstream,
-            self._upstream_seconds,
-            self._loop_delay,
-            self._retries,
-            self._collapsed,
-            self._not_stored,
-            self._refreshes,
-            self._refusals,
-        ):
+        for counted in self.counted():
             yield from counted.families()
-        yield from families(self._gauges, self._above, self._drift)
+        yield from families(self.gauges, self._above, self._drift)
         yield InfoMetricFamily(
             "gateway_build",
             "The running version.",

@@ -9,11 +9,12 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
-from support.families import FAMILIES
+from support.families import FAMILIES, ON_DISK
 
+from gateway.counting import BUCKETS
 from gateway.errors import Reason
-from gateway.gauges import PERCENTS, Gauges
-from gateway.metrics import BUCKETS, Metrics
+from gateway.gauges import PERCENTS, Gauges, OnDisk
+from gateway.metrics import Metrics
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -31,6 +32,7 @@ def gauges(**read: Callable[[], int]) -> Gauges:
         stored_responses=lambda: 3,
         stored_bytes=read.get("stored_bytes", lambda: 4096),
         evictions=lambda: 7,
+        disk=lambda: OnDisk(5, 8192, 6, up=True),
         fetches_in_flight=lambda: 2,
         tokens_charged=lambda: {("product", "lookup"): 12},
         tokens_released=lambda: {"product": 6},
@@ -40,6 +42,7 @@ def gauges(**read: Callable[[], int]) -> Gauges:
         store_up=lambda: True,
         config_reload_ok=lambda: False,
         config_reload_time=lambda: 1_767_225_600.0,
+        certificate_expires=read.get("certificate_expires", lambda: None),
         upstreams_up=lambda: {"retailer": True, "elsewhere": False},
         log_lines_dropped=lambda: 9,
     )
@@ -69,6 +72,7 @@ def touch_all(metrics: Metrics) -> None:
     metrics.retry("retailer")
     metrics.loop_delay(0.02)
     metrics.collapsed("product")
+    metrics.saved("product", 6)
     metrics.not_stored("product", "no_store")
     metrics.refresh("product", "force", "delivered")
     metrics.refusal("", Reason.no_route)
@@ -81,13 +85,13 @@ def test_every_family_has_its_name_and_labels(metrics: Metrics) -> None:
         if name.startswith("gateway_"):
             base = name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
             found.setdefault(base, set()).update({label for label, _ in labels} - {"le"})
-    assert found == FAMILIES
+    assert found == FAMILIES | ON_DISK
 
 
 def test_types_are_declared_before_anything_happened(metrics: Metrics) -> None:
     _, content = metrics.exposition(None)
     types = dict(line.split()[2:4] for line in content.decode().splitlines() if line.startswith("# TYPE gateway_"))
-    assert set(types) == set(FAMILIES)
+    assert set(types) == set(FAMILIES | ON_DISK)
     for name, kind in types.items():
         assert (kind == "counter") == name.endswith("_total"), name
         assert (kind == "histogram") == name.endswith(("_duration_seconds", "_delay_seconds")), name
@@ -109,6 +113,8 @@ def test_unlabelled_ones_have_a_value_from_the_first_scrape(metrics: Metrics) ->
         ("gateway_loop_delay_seconds_count", {}, 2),
         ("gateway_loop_delay_seconds_sum", {}, 0.04),
         ("gateway_collapsed_requests_total", {"route": "product"}, 2),
+        ("gateway_upstream_calls_saved_total", {"route": "product"}, 2),
+        ("gateway_tokens_saved_total", {"route": "product"}, 12),
         ("gateway_not_stored_total", {"route": "product", "reason": "no_store"}, 2),
         ("gateway_refreshes_total", {"route": "product", "kind": "force", "outcome": "delivered"}, 2),
         ("gateway_tokens_charged_total", {"route": "product", "reason": "lookup"}, 12),
@@ -118,6 +124,10 @@ def test_unlabelled_ones_have_a_value_from_the_first_scrape(metrics: Metrics) ->
         ("gateway_stored_responses", {}, 3),
         ("gateway_stored_bytes", {}, 4096),
         ("gateway_evictions_total", {}, 7),
+        ("gateway_stored_disk_responses", {}, 5),
+        ("gateway_stored_disk_bytes", {}, 8192),
+        ("gateway_disk_evictions_total", {}, 6),
+        ("gateway_stored_disk_up", {}, 1),
         ("gateway_log_lines_dropped_total", {}, 9),
         ("gateway_upstream_up", {"upstream": "retailer"}, 1),
         ("gateway_upstream_up", {"upstream": "elsewhere"}, 0),
@@ -182,6 +192,16 @@ def test_nothing_counted_ever_decreases(calls: list[tuple[Callable[[Metrics, int
         after = {key: count for key, count in scraped(metrics).items() if key[0].startswith("gateway_")}
         assert all(after[key] >= count for key, count in before.items())
         before = after
+
+
+def test_hits_of_one_price_are_counted_many_at_a_time(metrics: Metrics) -> None:
+    assert metrics.hits("product", 200, 6) is metrics.hits("product", 200, 6)
+    metrics.hits("product", 200, 6).count(3, 0.001)
+    metrics.hits("product", 200, 1).count(2, 0.001)
+    assert value(metrics, "gateway_requests_total", route="product", code="200", cache="hit") == 5
+    assert value(metrics, "gateway_request_duration_seconds_count", route="product", cache="hit") == 5
+    assert value(metrics, "gateway_upstream_calls_saved_total", route="product") == 5
+    assert value(metrics, "gateway_tokens_saved_total", route="product") == 20
 
 
 def test_gauges_are_read_at_each_scrape() -> None:
@@ -274,3 +294,9 @@ class _AtOnce(Collector):
 
 def _own(content: bytes) -> list[bytes]:
     return [line for line in content.splitlines() if b"gateway_" in line]
+
+
+def test_a_certificates_end_is_told_where_there_is_one(metrics: Metrics) -> None:
+    name = "gateway_tls_certificate_expiry_timestamp_seconds"
+    assert value(Metrics(gauges(certificate_expires=lambda: 1_798_761_600), "0.1.0"), name) == 1_798_761_600
+    assert not any(found == name for found, _ in scraped(metrics))

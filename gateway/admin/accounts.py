@@ -1,7 +1,7 @@
 """The operators' API for accounts: who there is, and how each stands."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from heapq import nsmallest
 from typing import Literal, Protocol
 
@@ -97,9 +97,9 @@ class Accounts(Protocol):
 
 
 class Balances(Protocol):
-    """Where accounts' balances are known: `meter.Meter`."""
+    """Where accounts' balances are known: `metering.Metering`."""
 
-    def balance(self, account: Account) -> Standing:
+    async def balance(self, account: Account) -> Standing:
         """How the account stands, brought up to its plan."""
 
 
@@ -112,12 +112,11 @@ def known(account_of: AccountOf, id_: str) -> Account:
 
 
 class AccountsApi:
-    """`committed` resolves once everything that `balances` was told of is in the journal, or raises Problem."""
+    """The accounts there are, and how they stand."""
 
-    def __init__(self, accounts: Accounts, balances: Balances, committed: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, accounts: Accounts, balances: Balances) -> None:
         self._accounts = accounts
         self._balances = balances
-        self._committed = committed
 
     def endpoints(self) -> list[Endpoint]:
         """What `Admin` is to serve."""
@@ -146,22 +145,18 @@ class AccountsApi:
         after, like = request.query.get("after", ""), request.query.get("like", "").lower()
         most = whole(request, MOST)
         found = await _page(list(self._accounts.ids()), after, like, most + 1)
+        # One may be revoked or reloaded away since it was found.
+        accounts = [account for id_ in found[:most] if (account := self._accounts.account(id_)) is not None]
         documents: list[dict[str, object]] = []
-        for number, id_ in enumerate(found[:most], 1):
-            # Revoked or reloaded away since it was found.
-            if (account := self._accounts.account(id_)) is not None:
-                documents.append(account_document(account, self._balances.balance(account)))
-            if number % _BROUGHT_UP == 0:
-                await asyncio.sleep(0)
-        await self._committed()
+        for start in range(0, len(accounts), _BROUGHT_UP):
+            some = accounts[start : start + _BROUGHT_UP]
+            standings = await asyncio.gather(*map(self._balances.balance, some))
+            documents += map(account_document, some, standings)
         return answer(200, {"accounts": documents, "next": found[most - 1] if len(found) > most else None})
 
     async def _tell(self, request: web.Request) -> web.Response:
         account = known(self._accounts.account, request.match_info["id"])
-        standing = self._balances.balance(account)
-        # Grants are made when somebody looks: what is told must be in the journal.
-        await self._committed()
-        return answer(200, account_document(account, standing))
+        return answer(200, account_document(account, await self._balances.balance(account)))
 
 
 async def _page(ids: list[str], after: str, like: str, most: int) -> list[str]:

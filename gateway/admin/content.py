@@ -50,7 +50,7 @@ async def read_order(request: web.Request, kind: type[Order]) -> Order:
 def whole(request: web.Request, parameter: Parameter) -> int:
     """The whole number that the query has for `parameter`, else the `default` of its schema. Raises Denied(invalid)."""
     schema = parameter.schema
-    text = request.query.get(parameter.name, str(schema["default"]))
+    text = request.query[parameter.name] if parameter.name in request.query else str(schema["default"])
     least, most = schema["minimum"], schema["maximum"]
     if not re.fullmatch(r"\d{1,18}", text, re.ASCII) or not least <= int(text) <= most:
         raise Denied(Refusal.invalid, f"`{parameter.name}` must be a whole number from {least} to {most}.")

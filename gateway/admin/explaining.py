@@ -23,11 +23,12 @@ class Explaining(Protocol):
 
 
 class ExplainApi:
-    """Has `explainer` explain."""
+    """Has `explainer` explain; `scheme` is the one that clients reach the gateway by."""
 
-    def __init__(self, explainer: Explaining, account_of: AccountOf) -> None:
+    def __init__(self, explainer: Explaining, account_of: AccountOf, scheme: str = "http") -> None:
         self._explainer = explainer
         self._account_of = account_of
+        self._scheme = scheme
 
     def endpoints(self) -> list[Endpoint]:
         """What `Admin` is to serve."""
@@ -47,5 +48,5 @@ class ExplainApi:
     async def _explain(self, request: web.Request) -> web.Response:
         question = await read_order(request, Question)
         account = None if question.account is None else known(self._account_of, question.account)
-        asked = request_for(question.method, question.url, question.headers)
+        asked = request_for(question.method, question.url, question.headers, self._scheme)
         return answer(200, (await self._explainer.explain(asked, account)).model_dump())

@@ -1,6 +1,5 @@
 """The operators' API for corrections of balances, which the ledger records and the log tells."""
 
-from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import structlog
@@ -25,19 +24,18 @@ class Granted(Section):
 
 
 class Corrections(Protocol):
-    """Where balances are corrected: `meter.Meter`."""
+    """Where balances are corrected: `metering.Metering`."""
 
-    def correct(self, account: Account, tokens: int, reason: str) -> tuple[int, int]:
+    async def correct(self, account: Account, tokens: int, reason: str) -> tuple[int, int]:
         """Adds tokens to it, or takes some back; the balance before and after. Raises ValueError for what cannot be."""
 
 
 class GrantsApi:
-    """`committed` resolves once everything that `balances` was told of is in the journal, or raises Problem."""
+    """Corrections of the accounts that `account_of` finds."""
 
-    def __init__(self, account_of: AccountOf, balances: Corrections, committed: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, account_of: AccountOf, balances: Corrections) -> None:
         self._account_of = account_of
         self._balances = balances
-        self._committed = committed
         self._log = structlog.get_logger("gateway.admin")
 
     def endpoints(self) -> list[Endpoint]:
@@ -58,9 +56,8 @@ class GrantsApi:
     async def _grant(self, request: web.Request) -> web.Response:
         account, order = known(self._account_of, request.match_info["id"]), await read_order(request, Grant)
         try:
-            before, after = self._balances.correct(account, order.tokens, order.reason)
+            before, after = await self._balances.correct(account, order.tokens, order.reason)
         except ValueError as error:
             raise Refused(Fault.conflict, str(error)) from None
-        await self._committed()
         self._log.info("tokens granted", who="admin", account=account.id, tokens=order.tokens, reason=order.reason)
         return answer(200, {"account": account.id, "tokens": order.tokens, "before": before, "after": after})

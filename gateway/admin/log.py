@@ -18,13 +18,18 @@ class LogLevel(Section):
 
 
 class Leveled(Protocol):
-    """`logs.Logs`."""
+    """`whole.Whole`."""
 
-    level: Level
+    @property
+    def level(self) -> Level:
+        """The least severe level that is logged."""
+
+    async def set_level(self, level: Level) -> None:
+        """Log from that one on."""
 
 
 class LogApi:
-    """What `logs` keeps to."""
+    """What `logs` keep to."""
 
     def __init__(self, logs: Leveled) -> None:
         self._logs = logs
@@ -42,7 +47,8 @@ class LogApi:
 
     async def _set(self, request: web.Request) -> web.Response:
         order = await read_order(request, LogLevel)
-        before, self._logs.level = self._logs.level, order.level
+        before = self._logs.level
+        await self._logs.set_level(order.level)
         # Whoever has turned the log down is told of in any case.
         self._log.warning("log level set", who="admin", to=order.level, before=before)
         return answer(200, {"level": order.level})

@@ -125,8 +125,9 @@ class RefreshesTold(Section):
 class RefreshesApi:
     """Hands orders to `refreshes`, and those of background refreshes to `ordering`."""
 
-    def __init__(self, refreshes: Refreshes, account_of: AccountOf, ordering: Ordering) -> None:
+    def __init__(self, refreshes: Refreshes, account_of: AccountOf, ordering: Ordering, scheme: str = "http") -> None:
         self._refreshes = refreshes
+        self._scheme = scheme
         self._account_of = account_of
         self._ordering = ordering
         self._log = structlog.get_logger("gateway.admin")
@@ -163,7 +164,8 @@ class RefreshesApi:
     async def _begun(self, order: RefreshOrder, account: Account | None) -> tuple[How | None, Job]:
         try:
             if order.url:
-                return None, await self._refreshes.start(request_for("GET", order.url, order.headers), account)
+                request = request_for("GET", order.url, order.headers, self._scheme)
+                return None, await self._refreshes.start(request, account)
             accepted, job = await self._ordering(order.background, order.subject, order.since, account)
         except Problem as problem:
             if problem.reason in _OUT_OF_REACH:

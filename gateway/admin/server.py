@@ -1,8 +1,8 @@
-"""The operators' port: `/metrics`, `/livez` and `/readyz` for everyone, all else for whom the guard lets in."""
+"""The operators' port: `/metrics`, `/livez`, `/readyz` and the page for everyone, all else past the guard."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import cast
+from typing import Protocol, cast
 
 from aiohttp import web
 
@@ -12,12 +12,12 @@ from gateway.admin.content import answer, problem
 from gateway.admin.endpoints import Endpoint
 from gateway.admin.guard import Guard, refuse_form
 from gateway.admin.openapi import document
+from gateway.admin.page import Page
 from gateway.admin.refusals import Denied, Refusal
 from gateway.config.salvage import did_you_mean
 from gateway.errors import BadStart, Problem, Reason
-from gateway.health import Health
 from gateway.keys.orders import Fault, Refused, Unavailable
-from gateway.metrics import Metrics
+from gateway.messages import Answer
 
 _MOST_CONTENT = 16 << 10
 _OPEN = ("/metrics", "/livez", "/readyz")
@@ -27,15 +27,30 @@ _FAULTS = {Fault.invalid: Refusal.invalid, Fault.unknown: Refusal.not_found, Fau
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+class Scraped(Protocol):
+    """`metrics.Metrics`, or of all workers: `whole.Whole`."""
+
+    async def scrape(self, accept: str | None) -> tuple[str, bytes]:
+        """Content-Type and content of /metrics."""
+
+
+class Doors(Protocol):
+    """`health.Health`, or of all workers: `whole.Whole`."""
+
+    def answer(self, target: str) -> Answer | None:
+        """The answer for a path that ends in `/livez` or `/readyz`; None for any other."""
+
+
 class Admin:
     """The door; `endpoints` are those of the API, each called only past the guard, and `/-/openapi.json` tells them.
 
     `token` is empty where none is set, and then the port must be on loopback.
     """
 
-    def __init__(self, metrics: Metrics, health: Health, token: str = "", endpoints: Sequence[Endpoint] = ()) -> None:
+    def __init__(self, metrics: Scraped, health: Doors, token: str = "", endpoints: Sequence[Endpoint] = ()) -> None:
         self._metrics = metrics
         self._health = health
+        self._page = Page()
         self.protect(token)
         # Both at once: a reload may set the token or take it away, and making one takes the loop a while.
         self._documents = tuple([document(endpoints, __version__, guarded=guarded) for guarded in (False, True)])
@@ -43,7 +58,7 @@ class Admin:
         for path, handler in zip(_OPEN, (self._scrape, self._healthy, self._healthy), strict=True):
             application.router.add_get(path, handler)
         application.router.add_get("/-/openapi.json", self._describe, allow_head=False)
-        application.add_routes([_route(endpoint) for endpoint in endpoints])
+        application.add_routes([*self._page.routes(), *[_route(endpoint) for endpoint in endpoints]])
         self._runner = web.AppRunner(application, handle_signals=False)
         self._socket: asyncio.Server | None = None
 
@@ -86,11 +101,13 @@ class Admin:
         if request.path in _OPEN:
             return await handler(request)
         try:
-            self._guard.refuse(request.headers)
+            # By what answers, not by the path: that can be spelled in many ways.
+            if request.match_info.handler not in (self._page.index, self._page.asset):
+                self._guard.refuse(request.headers)
             answered = await _carried_out(request, handler)
         except Denied as denied:
             answered = problem(denied, request.headers.get("Accept"))
-        answered.headers["Cache-Control"] = "no-store"
+        answered.headers.setdefault("Cache-Control", "no-store")
         return answered
 
 

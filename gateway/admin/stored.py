@@ -72,7 +72,7 @@ class Purge(Section):
 
 
 class Purged(Section):
-    """How many stored responses were purged."""
+    """How many stored responses in memory were purged; those on disk are with them, and are not counted."""
 
     purged: int
     kind: Literal["soft", "hard"]
@@ -104,7 +104,7 @@ class StoredApi:
                 "GET",
                 "/-/stored",
                 self._survey,
-                "Stored responses: all of them, or one URL's, a prefix's, a tag's or a route's.",
+                "Stored responses in memory: all of them, or one URL's, a prefix's, a tag's or a route's.",
                 StoredPage,
                 parameters=(_URL, _PREFIX, _TAG, _ROUTE, AFTER, MOST),
                 refusals=(Refusal.not_found,),

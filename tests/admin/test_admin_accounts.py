@@ -31,8 +31,7 @@ class Directory:
         return self.kept.ring.keyring.account(id_)
 
     def ids(self) -> Iterable[str]:
-        keyring = self.kept.ring.keyring
-        return [*keyring._directory.configured, *keyring._made, *self.gone]
+        return [*self.kept.ring.keyring.ids(), *self.gone]
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ async def kept(tmp_path: Path) -> AsyncIterator[Books]:
 
 @pytest.fixture
 async def door(kept: Books) -> AsyncIterator[Operated]:
-    known = AccountsApi(Directory(kept, ("left",)), kept.meter, kept.ledger.committed)
+    known = AccountsApi(Directory(kept, ("left",)), kept.metering)
     async with operated(known.endpoints()) as door:
         yield door
 

@@ -19,7 +19,7 @@ async def kept(tmp_path: Path) -> AsyncIterator[Books]:
 
 @pytest.fixture
 async def door(kept: Books) -> AsyncIterator[Operated]:
-    grants = GrantsApi(kept.ring.keyring.account, kept.meter, kept.ledger.committed)
+    grants = GrantsApi(kept.ring.keyring.account, kept.metering)
     async with operated(grants.endpoints()) as door:
         yield door
 

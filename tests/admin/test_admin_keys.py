@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from admin.books import Books, books
 from admin.operated import TOKEN, Operated, operated
-from keys.rings import digest
+from keys.rings import digest, file
 from support.addresses import HOST
 
 from gateway.admin.grants import GrantsApi
@@ -26,7 +26,7 @@ async def kept(tmp_path: Path) -> AsyncIterator[Books]:
 @pytest.fixture
 async def door(kept: Books) -> AsyncIterator[Operated]:
     keyring = kept.ring.keyring
-    grants = GrantsApi(keyring.account, kept.meter, kept.ledger.committed)
+    grants = GrantsApi(keyring.account, kept.metering)
     async with operated([*KeysApi(keyring).endpoints(), *grants.endpoints()]) as door:
         yield door
 
@@ -103,7 +103,7 @@ async def test_hostile_orders_change_nothing(
     assert answer.headers["Cache-Control"] == "no-store"
     assert ("WWW-Authenticate" in answer.headers) is (status == 401)
     assert TOKEN not in answer.text
-    assert kept.ring.database.listed() == []
+    assert await kept.ring.all() == []
     assert door.logged.getvalue() == ""
 
 
@@ -145,7 +145,7 @@ async def test_a_body_that_never_comes_is_not_waited_for(door: Operated, monkeyp
 
 async def test_a_database_that_fails_is_told_and_nothing_changes(door: Operated, kept: Books) -> None:
     made = await created(door, id="shop")
-    kept.ring.database._db.execute("PRAGMA query_only = ON")
+    file(kept.ring).execute("PRAGMA query_only = ON")
     refused = await door.client.delete("/-/keys/shop")
     assert (refused.status_code, refused.json()["reason"]) == (503, "keys_unavailable")
     assert refused.headers["Retry-After"] == "1"

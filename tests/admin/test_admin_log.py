@@ -15,6 +15,9 @@ class Logs:
 
     level: Level = "info"
 
+    async def set_level(self, level: Level) -> None:
+        self.level = level
+
 
 @pytest.fixture
 def logs() -> Logs:

@@ -57,6 +57,8 @@ async def test_the_present_month_by_key(door: Operated, kept: Books) -> None:
         "closed": False,
         "rows": [{"key": "shop", "requests": 1, "tokens": 6, "refunded": 0, "vendor_tokens": 0}],
         "total": {"requests": 1, "tokens": 6, "refunded": 0, "vendor_tokens": 0},
+        "rest": None,
+        "as_of": "2026-01-15T12:00:00Z",
     }
 
 
@@ -67,8 +69,84 @@ async def test_it_is_what_the_files_say(door: Operated, kept: Books, tmp_path: P
     answer = await door.client.get("/-/usage", params={"by": by.value, "month": "2026-01"})
     with reading(tmp_path / "var") as db:
         read = usage_document(usage(db, Month("2026-01", "UTC"), by))
-    assert answer.content == orjson.dumps(read)
+    assert answer.content == orjson.dumps({"rest": None} | read | {"as_of": "2026-01-15T12:00:00Z"})
     assert answer.json()["total"]["requests"] == 2
+
+
+def row(key: str, tokens: int) -> dict[str, object]:
+    return {"key": key, "requests": 1, "tokens": tokens, "refunded": 0, "vendor_tokens": 0}
+
+
+async def test_the_most_of_it_and_the_rest(door: Operated, kept: Books) -> None:
+    for name, tokens in (("a", 1), ("b", 3), ("c", 2)):
+        kept.ledger.post(lookup(name, tokens, kept.clock.wall()))
+    told = (await door.client.get("/-/usage?top=1")).json()
+    assert told["rows"] == [row("b", 3)]
+    assert told["rest"] == {"requests": 2, "tokens": 3, "refunded": 0, "vendor_tokens": 0}
+    assert (told["total"]["tokens"], told["as_of"]) == (6, "2026-01-15T12:00:00Z")
+    whole = (await door.client.get("/-/usage?top=3")).json()
+    assert (whole["rows"], whole["rest"]) == ([row("b", 3), row("c", 2), row("a", 1)], None)
+
+
+async def test_the_most_of_it_is_told_again_for_a_while(door: Operated, kept: Books) -> None:
+    assert (await door.client.get("/-/usage?top=5")).json()["rows"] == []
+    kept.ledger.post(lookup("shop", 6, kept.clock.wall()))
+    # Each month and grouping is a report of its own, and the whole is read anew.
+    assert (await door.client.get("/-/usage?top=5&by=route")).json()["total"]["tokens"] == 6
+    assert (await door.client.get("/-/usage")).json()["total"]["tokens"] == 6
+    assert (await door.client.get("/-/usage?top=5")).json()["rows"] == []
+    kept.clock.advance(2.1)
+    told = (await door.client.get("/-/usage?top=5")).json()
+    assert (told["rows"], told["as_of"]) == ([row("shop", 6)], "2026-01-15T12:00:02Z")
+
+
+async def test_many_who_ask_at_once_are_told_of_one_report(
+    door: Operated, kept: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[By] = []
+
+    def counting(db: sqlite3.Connection, month: Month, by: By, top: int) -> Usage:
+        made.append(by)
+        return usage(db, month, by, top)
+
+    monkeypatch.setattr(api, "usage", counting)
+    answers = await asyncio.gather(*[door.client.get("/-/usage?top=5") for _ in range(8)])
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(made) == 1
+
+
+async def test_a_report_that_failed_is_not_made_again_at_once(
+    door: Operated, kept: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(api, "usage", Pruned())
+        for _ in range(2):
+            refused = await door.client.get("/-/usage?top=5")
+            assert (refused.status_code, refused.json()["detail"]) == (409, "pruned the 1st time")
+    assert (await door.client.get("/-/usage?top=5")).status_code == 409
+    kept.clock.advance(2.1)
+    assert (await door.client.get("/-/usage?top=5")).status_code == 200
+
+
+async def test_only_some_reports_are_remembered(door: Operated, kept: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "_REMEMBERED", 1)
+    for by in ("key", "route"):
+        assert (await door.client.get(f"/-/usage?top=5&by={by}")).json()["rows"] == []
+    kept.ledger.post(lookup("shop", 6, kept.clock.wall()))
+    assert (await door.client.get("/-/usage?top=5&by=route")).json()["rows"] == []
+    assert (await door.client.get("/-/usage?top=5&by=key")).json()["rows"] == [row("shop", 6)]
+
+
+async def test_the_most_of_it_ends_when_the_gateway_drains(
+    door: Operated, health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = Endless(monkeypatch)
+    asked = asyncio.create_task(door.client.get("/-/usage?top=5"))
+    await report.begun.wait()
+    health.serving = False
+    refused = await asked
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    assert report.ended.is_set()
 
 
 REFUSED = {
@@ -77,6 +155,9 @@ REFUSED = {
     "a grouping": ("by=colour", "one of key, organization"),
     "a parameter": ("mont=2026-01", "did you mean `month`?"),
     "two months": ("month=2026-01&month=2026-02", "more than once"),
+    "no rows": ("top=0", "from 1 to 1000"),
+    "too many rows": ("top=1001", "from 1 to 1000"),
+    "no number of rows": ("top=", "from 1 to 1000"),
 }
 
 
@@ -105,6 +186,17 @@ async def test_a_ledger_that_cannot_be_read(door: Operated, tmp_path: Path) -> N
     assert refused.headers["Retry-After"] == "1"
     assert "there is no ledger" in refused.json()["detail"]
     (tmp_path / "elsewhere").rename(book)
+
+
+class Pruned:
+    """A month's usage that is not whole any more."""
+
+    def __init__(self) -> None:
+        self._asked = 0
+
+    def __call__(self, *_: object) -> Usage:
+        self._asked += 1
+        raise Incomplete(f"pruned the {self._asked}st time")
 
 
 class Endless:

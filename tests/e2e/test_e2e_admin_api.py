@@ -1,10 +1,8 @@
 """The operators' API of a real gateway: what is stored and purged, accounts, config, log, and who is let in."""
 
 import json
-import os
 import re
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,7 +10,7 @@ import httpx
 import pytest
 from support.answers import status_of
 from support.config import KEY, UPSTREAM_SECRET, config, key_field, plan, product_route, route
-from support.gateway import ROOT, RunningGateway, StartGateway
+from support.gateway import RunningGateway, StartGateway
 from support.polling import PATIENCE
 from support.upstream import ScriptedUpstream
 
@@ -38,13 +36,7 @@ def operator(running: RunningGateway, token: str = "") -> httpx.Client:
 
 def command(running: RunningGateway, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """`gateway purge …` as a process of its own."""
-    environ = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "GATEWAY_LISTEN": f"127.0.0.1:{running.port}",
-        "GATEWAY_ADMIN": f"127.0.0.1:{running.admin_port}",
-    }
-    line = [sys.executable, "-m", "gateway", "purge", *arguments, "--config", str(running.path)]
-    return subprocess.run(line, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    return running.command("purge", *arguments)
 
 
 def test_what_is_stored_is_seen_and_purged_softly(gateway: StartGateway, upstream: ScriptedUpstream) -> None:

@@ -26,6 +26,8 @@ LABELS = {
     "gateway_tokens_charged_total": {"route", "reason"},
     "gateway_tokens_released_total": {"route"},
     "gateway_refusals_total": {"route", "reason"},
+    "gateway_upstream_calls_saved_total": {"route"},
+    "gateway_tokens_saved_total": {"route"},
     "gateway_accounts_above": {"percent"},
 }
 UNLABELLED = {
