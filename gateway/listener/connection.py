@@ -7,6 +7,8 @@ from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 
+from gateway.answers.head import phrase, render
+from gateway.errors import Problem, Reason
 from gateway.listener.lane import Lane
 from gateway.listener.limited import END_OF_HEAD, LimitedConnection
 
@@ -82,6 +84,15 @@ class Connection(LimitedConnection):
         if self.transport is not None:
             self._read(data)
             self._release()
+
+    def fail(self) -> None:
+        """The lane cannot make the answer that it owes, which is charged: 500, and the connection ends."""
+        answer = self._listener.pipeline.refuse_unread(Problem(Reason.internal_error))
+        head = render(answer.status, phrase(answer.status), (answer.lines,), len(answer.body), close=True)
+        self._owing = False
+        if self.transport is not None:
+            self._write(head + answer.body)
+            self.force_close()
 
     def reconsider(self) -> None:
         """The listener has another lane, or none, or drains: the lane that was asked is not asked again."""

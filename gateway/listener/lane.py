@@ -14,7 +14,7 @@ class Lane(Protocol):
     def take(self, connection: "Connection", data: bytes) -> bool:
         """Whether it answers what `data` holds, by one `connection.send` after this call; else nothing has happened.
 
-        Where it finds that it cannot after all, it calls `connection.decline` instead.
+        Where it finds that it cannot after all, it calls `connection.decline` instead, or `fail` once it has charged.
         """
 
     def learn(self, connection: "Connection", data: bytes, message: RawRequestMessage) -> None:

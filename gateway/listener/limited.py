@@ -23,6 +23,7 @@ class LimitedConnection(web.RequestHandler):
 
     `sending` says that an answer streams, which ends with the connection; all else that was begun ends by itself.
     `begun` counts the requests that aiohttp began: between one's reading and its beginning it knows nothing of it.
+    `beneath` is what TLS is spoken over, None without.
     """
 
     __slots__ = (
@@ -34,6 +35,7 @@ class LimitedConnection(web.RequestHandler):
         "_wire",
         "address",
         "begun",
+        "beneath",
         "eof",
         "sending",
     )
@@ -47,6 +49,7 @@ class LimitedConnection(web.RequestHandler):
         self._rested: int | None = None
         self._arriving: Framing | None = None
         self.address = ""
+        self.beneath: asyncio.Transport | None = None
         self.begun = 0
         self.sending = False
         self.eof = False
@@ -89,10 +92,11 @@ class LimitedConnection(web.RequestHandler):
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio reads the value, aiohttp's own has none
         """A client that has sent all it will still gets what it asked for; then the connection ends.
 
-        While an answer streams it counts as gone: nothing but a write would tell.
+        While an answer streams it counts as gone: nothing but a write would tell. So it does over TLS, whose transport
+        closes in both directions.
         """
         self.eof = True
-        return self.busy and not self.sending
+        return self.busy and not self.sending and self.beneath is None
 
     @property
     def busy(self) -> bool:
@@ -139,6 +143,9 @@ class LimitedConnection(web.RequestHandler):
         """Cut off a client that does not take what is still to be sent; closing alone would wait for it for ever."""
         if self._wire is not None and self._wire.get_write_buffer_size():
             self._loop.call_later(self._listener.limits.write_timeout, self._wire.abort)
+        elif self.beneath is not None:
+            # TLS would wait for the client to say that it closes as well, which one that idles does not look for.
+            self.beneath.close()
         self._end_one()
 
     def _end_one(self) -> None:

@@ -5,6 +5,7 @@ import select
 import socket
 from collections.abc import Iterable
 from itertools import chain
+from time import time
 from typing import Any, cast
 
 import structlog
@@ -16,11 +17,14 @@ from gateway.admission.peers import is_local, is_trusted
 from gateway.config.schema import Limits
 from gateway.errors import BadStart, Problem, Reason
 from gateway.health import Health
+from gateway.listener.binding import bound
 from gateway.listener.body import declared_body, read_body, refuse_oversized
 from gateway.listener.census import Census
 from gateway.listener.connection import MOST_FIELDS, Connection
+from gateway.listener.handshake import Handshake
 from gateway.listener.lane import Lane
 from gateway.listener.reply import Reply
+from gateway.listener.tls import Encryption, tell
 from gateway.messages import Answer, Fields, Request
 from gateway.own import Own
 from gateway.pipeline import Pipeline
@@ -39,19 +43,30 @@ class _Server(web.Server):
         self._listener = listener
         self.options = options
 
-    def __call__(self) -> web.RequestHandler:
+    def __call__(self) -> Connection:
         return Connection(self, self._listener, loop=asyncio.get_running_loop(), **self.options)
 
 
 class Listener:
-    """One address that clients connect to."""
+    """One address that clients connect to, over TLS where there is an `encryption`.
+
+    `handshakes` are the connections for which that has yet to begin, or has.
+    """
 
     def __init__(
-        self, pipeline: Pipeline, health: Health, own: Own, limits: Limits, trusted_proxies: tuple[str, ...] = ()
+        self,
+        pipeline: Pipeline,
+        health: Health,
+        own: Own,
+        limits: Limits,
+        trusted_proxies: tuple[str, ...] = (),
+        encryption: Encryption | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.limits = limits
         self.census = Census()
+        self.encryption: Encryption | None = None
+        self.handshakes: set[Handshake] = set()
         self.log = structlog.get_logger("gateway.listener")
         self._health = health
         self._resources = own
@@ -60,18 +75,33 @@ class Listener:
         self._lane: Lane | None = None
         self._socket: asyncio.Server | None = None
         self._protocols = _Server(self, **_options(limits))
+        self._scheme = "http" if encryption is None else "https"
+        self._encrypt(encryption)
 
-    def configure(self, limits: Limits, trusted_proxies: tuple[str, ...]) -> None:
-        """Go by other limits: requests from now on, and of heads those on new connections."""
+    def configure(self, limits: Limits, trusted_proxies: tuple[str, ...], encryption: Encryption | None = None) -> None:
+        """Go by other limits: requests from now on, and of heads those on new connections, which get the `encryption`.
+
+        Whether there is one cannot change.
+        """
         self.limits, self._trusted = limits, trusted_proxies
         self._protocols.options = _options(limits)
+        self._encrypt(encryption)
 
     async def open(self, host: str, port: int) -> None:
         """Bind and accept; raises BadStart where the address cannot be had, or aiohttp lacks its C parser."""
+        await self.open_on(bound(host, port))
+
+    async def open_on(self, listening: socket.socket) -> None:
+        """Accept on a socket that is bound, to be closed by `drain`; raises BadStart as `open` does."""
         if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
+            listening.close()
             raise BadStart("aiohttp runs without its C parser, which hostile input must be read with: reinstall it")
-        listening = bound(host, port)
-        self._socket = await asyncio.get_running_loop().create_server(self._protocols, sock=listening, backlog=_BACKLOG)
+        self._listening = listening
+        self._socket = await asyncio.get_running_loop().create_server(self._accepted, sock=listening, backlog=_BACKLOG)
+
+    def connection(self) -> Connection:
+        """The protocol for one client, in plain text or within TLS."""
+        return self._protocols()
 
     @property
     def lane(self) -> Lane | None:
@@ -89,6 +119,14 @@ class Listener:
         if is_trusted(address, self._trusted) or (most is None and is_local(address)):
             most = limits.connections
         return self.census.admits(address, limits.connections, _PER_ADDRESS if most is None else most)
+
+    def _encrypt(self, encryption: Encryption | None) -> None:
+        if encryption is not None and encryption != self.encryption:
+            tell(self.log, encryption.valid, time())
+        self.encryption = encryption
+
+    def _accepted(self) -> asyncio.Protocol:
+        return self.connection() if self.encryption is None else Handshake(self, self.encryption)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request, from aiohttp's reading of it to the reply."""
@@ -120,7 +158,12 @@ class Listener:
         self._tell_connections()
         if self._socket is not None:
             await _taken_in(self._socket.sockets)
+            # Closed alone, it would go on taking connections in where another process has it as well.
+            self._listening.shutdown(socket.SHUT_RD)
             self._socket.close()
+            self._socket = None
+            for handshake in self.handshakes:
+                handshake.hurry()
             # Those taken in last are only counted in a few turns later.
             await asyncio.sleep(_POLL)
         # Polled: a connection may fall idle, after its answer was given as one of many, without telling.
@@ -154,6 +197,7 @@ class Listener:
             peer=connection.address,
             body=read_body(request, self.limits) if declared_body(fields) else None,
             version="1.0" if request.version == HttpVersion10 else "1.1",
+            scheme=self._scheme,
         )
 
 
@@ -168,19 +212,6 @@ def _options(limits: Limits) -> dict[str, Any]:
         "max_field_size": limits.fields,
         "max_headers": MOST_FIELDS,
     }
-
-
-def bound(host: str, port: int) -> socket.socket:
-    """A socket bound to the address; raises BadStart with the fix where it is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        raise BadStart(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
-    return listening
 
 
 def _refuse_foreign(request: web.BaseRequest) -> None:

@@ -1,6 +1,7 @@
 """A real listener on a loopback port, in front of an answer of the test's own instead of a pipeline."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from gateway.config.schema import Limits
 from gateway.errors import Problem
 from gateway.health import Health
 from gateway.listener.server import Listener
+from gateway.listener.tls import Encryption
 from gateway.messages import Answer, Fields, Request
 from gateway.own import Own
 from gateway.pipeline import Pipeline
@@ -94,8 +96,8 @@ class Door:
         assert listener._socket is not None
         self.address: tuple[str, int] = listener._socket.sockets[0].getsockname()
 
-    async def connect(self) -> Connection:
-        return await Connection.open(self.address)
+    async def connect(self, context: ssl.SSLContext | None = None) -> Connection:
+        return await Connection.open(self.address, context)
 
     async def empty(self) -> None:
         """Return once every connection has been counted out."""
@@ -103,11 +105,12 @@ class Door:
 
 
 @asynccontextmanager
-async def door(respond: Respond, **limits: float) -> AsyncIterator[Door]:
+async def door(respond: Respond, encryption: Encryption | None = None, **limits: float) -> AsyncIterator[Door]:
     """An open listener; at the end it must drain."""
     pipeline = StubPipeline(respond)
     health = Health({})
-    listener = Listener(cast("Pipeline", pipeline), health, cast("Own", StubOwn()), Limits().model_copy(update=limits))
+    within = Limits().model_copy(update=limits)
+    listener = Listener(cast("Pipeline", pipeline), health, cast("Own", StubOwn()), within, encryption=encryption)
     await listener.open(HOST, 0)
     opened = Door(listener, pipeline)
     try:

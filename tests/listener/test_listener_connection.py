@@ -8,55 +8,17 @@ from itertools import pairwise
 from typing import cast
 
 import pytest
-from aiohttp.http_parser import RawRequestMessage
 from hypothesis import given
 from hypothesis import strategies as st
 from listener.doors import Door, door, target, text, until
+from listener.lanes import FAST, StubLane
 from support.wire import Connection as Client
 
-from gateway.answers.head import render
 from gateway.listener.connection import Connection
 from gateway.messages import Answer, Request
 
-FAST = b"GET /fast HTTP/1.1\r\nHost: a\r\n\r\n"
 SLOW = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n\r\n\r\n"
-
-
-class StubLane:
-    """Takes what is all of `FAST`, and answers it when the test says so; with `body` at the end of the turn instead."""
-
-    def __init__(self, body: bytes | None = None) -> None:
-        self.body = body
-        self.owed = list[Connection]()
-        self.offered = list[bytes]()
-        self.learnt = list[tuple[bytes, str]]()
-
-    def take(self, connection: Connection, data: bytes) -> bool:
-        self.offered.append(data)
-        if data != FAST:
-            return False
-        self.owed.append(connection)
-        if self.body is not None:
-            asyncio.get_running_loop().call_soon(self.pay, self.body)
-        return True
-
-    def learn(self, connection: Connection, data: bytes, message: RawRequestMessage) -> None:
-        self.learnt.append((data, message.path))
-
-    def was_offered(self, count: int) -> bool:
-        return len(self.offered) >= count
-
-    async def owes(self) -> Connection:
-        await until(lambda: self.owed)
-        return self.owed[0]
-
-    def pay(self, body: bytes = b"fast") -> None:
-        connection = self.owed.pop(0)
-        connection.send(render(200, "OK", (), len(body), close=connection.ends) + body)
-
-    def decline(self) -> None:
-        self.owed.pop(0).decline(FAST)
 
 
 @pytest.fixture
@@ -241,7 +203,7 @@ async def test_what_is_held_is_answered_before_a_client_that_sends_no_more_is_le
 
 
 async def test_who_has_left_is_owed_nothing(opened: Door, lane: StubLane) -> None:
-    for settle in (lane.pay, lane.decline):
+    for settle in (lane.pay, lane.decline, lane.fail):
         async with await opened.connect() as client:
             client.send(FAST)
             await lane.owes()
@@ -249,6 +211,18 @@ async def test_who_has_left_is_owed_nothing(opened: Door, lane: StubLane) -> Non
             await opened.empty()
             settle()
     assert targets(opened) == []
+
+
+async def test_what_it_fails_to_answer_is_a_500_and_ends_the_connection(opened: Door, lane: StubLane) -> None:
+    async with await opened.connect() as client:
+        client.send(FAST)
+        await lane.owes()
+        lane.fail()
+        answer = await client.answer()
+        assert (answer.status, answer.field("Connection")) == (500, "close")
+        assert await client.ended() == b""
+    assert targets(opened) == []
+    await opened.empty()
 
 
 async def test_a_drain_waits_for_what_is_owed_and_says_so(opened: Door, lane: StubLane) -> None:

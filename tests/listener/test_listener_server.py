@@ -11,8 +11,9 @@ from support.addresses import HOST
 from gateway.config.schema import Limits
 from gateway.errors import BadStart
 from gateway.health import Health
+from gateway.listener.binding import bound
 from gateway.listener.connection import Connection
-from gateway.listener.server import Listener, bound
+from gateway.listener.server import Listener
 from gateway.messages import Answer, Request
 from gateway.own import Own
 from gateway.pipeline import Pipeline
@@ -257,6 +258,16 @@ async def test_a_taken_port_is_one_clear_line() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(BadStart, match=f"cannot listen on {HOST}:{port}: Address already in use"):
+            bound(HOST, port)
+
+
+async def test_a_shared_port_is_taken_by_those_alone_that_share_it() -> None:
+    with bound(HOST, 0, shared=True) as first:
+        first.listen()
+        port = first.getsockname()[1]
+        with bound(HOST, port, shared=True) as second:
+            second.listen()
+        with pytest.raises(BadStart):
             bound(HOST, port)
 
 
