@@ -1,0 +1,1 @@
+"""Many gateways that act as one: the door to Redis, and what the nodes of a fleet share there."""

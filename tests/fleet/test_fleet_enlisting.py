@@ -1,0 +1,44 @@
+"""Which Redis will do, by what it tells of itself."""
+
+import pytest
+
+from gateway.fleet.enlisting import told, unfit
+from gateway.fleet.failures import Unreachable
+
+WELL = {"redis_version": "7.0.15", "run_id": "a", "redis_mode": "standalone", "maxmemory": "0"}
+POLICY = "its maxmemory-policy allkeys-lfu would throw balances away; set volatile-lru or noeviction"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({}, None),
+        ({"redis_version": "6.2.0"}, None),
+        ({"redis_version": "10.1"}, None),
+        ({"redis_version": "7.2.4", "valkey_version": "8.0.1"}, None),
+        ({"redis_mode": "sentinel"}, "it is a Sentinel, and not a Redis"),
+        ({"redis_version": "6.0.16"}, "it is version 6.0.16, and 6.2 is the oldest that will do"),
+        ({"redis_version": "5"}, "it is version 5, and 6.2 is the oldest that will do"),
+        ({"redis_version": ""}, "it is version unknown, and 6.2 is the oldest that will do"),
+        ({"redis_mode": "cluster"}, "it is a Redis Cluster, which is not supported"),
+        ({"run_id": ""}, "its INFO does not tell a run_id"),
+        ({"maxmemory": "100", "maxmemory_policy": "allkeys-lfu"}, POLICY),
+        ({"maxmemory": "100", "maxmemory_policy": "volatile-lru"}, None),
+        ({"maxmemory": "0", "maxmemory_policy": "allkeys-lfu"}, None),
+    ],
+    ids=lambda given: str(given),
+)
+def test_what_forbids_to_use_it(change: dict[str, str], why: str | None) -> None:
+    assert unfit(WELL | change) == why
+
+
+def test_an_answer_to_info() -> None:
+    assert told(b"# Server\r\nredis_version:7.0.15\r\nconfig_file:/a:b\r\n\r\n") == {
+        "redis_version": "7.0.15",
+        "config_file": "/a:b",
+    }
+
+
+def test_what_is_no_answer_to_info() -> None:
+    with pytest.raises(Unreachable):
+        told(1)
