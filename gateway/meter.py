@@ -1,12 +1,11 @@
 """The meter: admits a request by throttle, cap and balance in one step, all or none, and accounts for what it cost."""
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 
 from gateway.admission.charge import Charge, Quote
 from gateway.admission.outcomes import Outcome, due_for
-from gateway.admission.snapshot import Account, Every, Plan, Route
+from gateway.admission.snapshot import Account, Plan, Route
 from gateway.admission.standing import Standing
 from gateway.caps import Caps
 from gateway.errors import Problem
@@ -16,6 +15,7 @@ from gateway.ledger.ledger import Ledger
 from gateway.ledger.seat import Seat
 from gateway.ledger.tally import Tally
 from gateway.ports import Clock
+from gateway.quotas import Near, Quotas, read
 from gateway.reservation import Reservation, State
 from gateway.roster import Roster
 from gateway.seats import Seats
@@ -25,9 +25,6 @@ HOUSE = Account(id=records.HOUSE, organization=records.HOUSE, plan=Plan("house")
 
 # What the book can add to without passing 64 bits, other accounts' tokens included.
 _MOST_GRANTED = 2**56
-
-# Accounts that are read before requests get their turn: half a millisecond.
-_SLICE = 1000
 
 # Seconds that a force refresh is kept for the next start beyond the cap's window: the wall clock may be set meanwhile.
 _FORCED_KEPT = 7200.0
@@ -46,6 +43,7 @@ class Meter:
         self._clock = clock
         self._caps = Caps(ledger.forced, clock)
         self._seats = Seats(ledger.accounts, self._caps)
+        self._quotas = Quotas(ledger.accounts, self._seats, clock)
         ledger.listen(self.tally.count)
 
     def configure(self, roster: Roster) -> None:
@@ -158,9 +156,7 @@ class Meter:
         """How the balance stands that the account spends from, brought up to its plan."""
         seat, now = self._seats.of(account), self._clock.steady()
         self._renew(seat, self._clock.wall())
-        balance, left = seat.balance, None if seat.window is None else seat.window.room(now)
-        free, given = (None, None) if seat.unlimited else (balance.balance, balance.term.given)
-        return Standing(free, balance.reserved, balance.charged, given, left, seat.standing(0, now))
+        return read(seat, now)
 
     def refusal(self, account: Account, tokens: int, *, forced: bool) -> Problem | None:
         """What an operation of so many tokens would be refused with now, None where it is admitted; takes nothing."""
@@ -175,24 +171,12 @@ class Meter:
         return None
 
     async def accounts_above(self, percents: Sequence[int]) -> dict[int, int]:
-        """How many accounts have used each of `percents` of their present grant, or more.
+        """How many accounts have used each of `percents` of their present grant, or more: see `Quotas.above`."""
+        return await self._quotas.above(percents)
 
-        Reads every account, some at a time, and lets others go on in between.
-        """
-        wall, balances = self._clock.wall(), self._ledger.accounts.balances
-        present = {every: self._seats.roster.calendar.period(every, wall).id for every in Every}
-        above = dict.fromkeys(percents, 0)
-        for number, account in enumerate(list(self._seats.roster.accounts.values()), 1):
-            if number % _SLICE == 0:
-                await asyncio.sleep(0)
-            plan, balance = account.plan, balances.get(account.holder)
-            if plan.grant is None or balance is None or present[plan.every] > balance.term.period:
-                continue
-            given = balance.term.given
-            used = 100 * (given - balance.remaining)
-            for percent in percents:
-                above[percent] += used >= percent * given
-        return above
+    async def nearest(self, most: int) -> list[Near]:
+        """The `most` accounts that have used the largest part of their present grant: see `Quotas.nearest`."""
+        return await self._quotas.nearest(most)
 
     def _admit(self, seat: Seat, tokens: int, forced: bool, wall: float, now: float) -> None:
         if not seat.current(wall):

@@ -1,0 +1,152 @@
+"""The items of a turn call in words (pure): each operation's name, and what the turn script takes for it."""
+
+from collections.abc import Mapping, Sequence
+
+import orjson
+
+from gateway.ledger import encoding, records
+from gateway.ledger.accounts import lapses
+from gateway.ledger.balance import Balance
+from gateway.till.holder import Holder, Who
+from gateway.till.place import Place
+
+# Columns that tokens return to, by their place in `holder.Columns`, counted from 1 as Lua does.
+_GRANTED, _LAPSED, _BALANCE = 1, 4, 5
+
+Words = tuple[bytes, ...]
+
+
+def sale(
+    place: Place, tokens: int, record: records.Sale | records.Charge, *, forced: bool, reuse: bool, wall: float
+) -> Words:
+    """A charge that is admitted and recorded by itself."""
+    who = place.holder.who(limited=not place.unlimited)
+    return _said("sale", who, place.throttle, _cap(place, forced, wall), tokens, reuse, _entry(record))
+
+
+def reserve(place: Place, record: records.Reserve, *, forced: bool) -> Words:
+    """An operation begins; its id tells the incarnation of the node that it is open at."""
+    who = place.holder.who(limited=not place.unlimited)
+    kept = f"{record.id >> 32}\n{orjson.dumps(record, default=tuple).decode()}"
+    cap = _cap(place, forced, record.at)
+    return _said("reserve", who, place.throttle, cap, record.tokens, str(record.id), kept, _entry(record))
+
+
+def settle(
+    holder: Holder, place: Place | None, reserved: records.Reserve, tokens: int, outcome: str, wall: float
+) -> Words:
+    """The end of an operation which costs `tokens`; the reply tells how `place` stands after it, here and below."""
+    record = records.Settle(reserved, tokens, _lapses(reserved, holder), outcome, wall)
+    return _closed(holder, place, record, tokens)
+
+
+def release(holder: Holder, place: Place | None, reserved: records.Reserve, outcome: str, wall: float) -> Words:
+    """The end of an operation which costs nothing."""
+    return _closed(holder, place, records.Release(reserved, _lapses(reserved, holder), outcome, wall), 0)
+
+
+def refund(
+    holder: Holder, place: Place | None, reserved: records.Reserve, tokens: int, outcome: str, wall: float
+) -> Words:
+    """The reversal of an operation that was charged `tokens`."""
+    lapsed = _lapses(reserved, holder)
+    record = records.Refund(reserved, tokens, lapsed, outcome, wall)
+    who, to = _whose(holder, place, reserved), _returning(reserved, lapsed=lapsed)
+    return _said("refund", who, _throttle(place), tokens, to, _entry(record))
+
+
+def give_back(holder: Holder, tokens: int, entry: bytes, *, unlimited: bool) -> Words:
+    """The reversal of plain charges of `tokens` in all, by an entry with a count below zero."""
+    to = _GRANTED if unlimited else _BALANCE
+    return _said("refund", holder.who(limited=False), False, tokens, to, entry.decode())
+
+
+def renew(holder: Holder, grant: records.Grant, *, lapses: bool, known: bool) -> Words:
+    """The grant of `grant.term` to a balance in `grant.prior`, whose rest goes before where it `lapses`.
+
+    A name that was given up of late is granted anew only where it is `known` that it was.
+    """
+    around: tuple[object, object] = (False, False)
+    if lapses:
+        name, at = orjson.dumps(holder.name).decode(), orjson.dumps(grant.at).decode()
+        around = f'["lapse",1,[{name},', f",{at}]]"
+    who = Who(holder.prefix, holder.name, *grant.prior)
+    return _said("renew", who, *grant.term, grant.tokens, _entry(grant), *around, known)
+
+
+def rename(former: Holder, holder: Holder, record: records.Renamed) -> Words:
+    """All that `former` has goes over to `holder`, if it still is what the record says."""
+    whos = Who(former.prefix, former.name, *record.was), Who(holder.prefix, holder.name, *record.prior)
+    columns = record.charged, record.lapsed, record.balance
+    return _said("rename", *whos, *columns, *record.term, _entry(record))
+
+
+def correct(place: Place, tokens: int, reason: str, wall: float) -> Words:
+    """An operator's tokens, more or fewer."""
+    record = records.Correction(place.holder.name, tokens, reason, wall)
+    return _said("correct", place.holder.who(limited=True), tokens, _entry(record))
+
+
+def look(place: Place, wall: float, *, forced: bool, take: bool) -> Words:
+    """How an account stands; room in its throttle is taken only where it says `take`."""
+    who = place.holder.who(limited=not place.unlimited)
+    return _said("look", who, place.throttle, _cap(place, forced, wall), take)
+
+
+def columns(holder: Holder) -> Words:
+    """How a holder stands, whatever its term."""
+    return _said("look", holder.who(limited=False), False, False, False)
+
+
+def note(entries: Mapping[str, Sequence[bytes]]) -> Words:
+    """Entries that move no tokens, by the prefix of their shard."""
+    return _said("note", [(prefix, b",".join(some).decode()) for prefix, some in entries.items()])
+
+
+def keep(name: str, kept: records.Kept) -> Words:
+    """What is kept of the answer to the operation before, under the key `name`."""
+    said = _said("keep", name, str(round(kept.until * 1000)), kept.fingerprint, str(kept.operation))
+    return (*said, kept.content.encode())
+
+
+def forget(name: str) -> Words:
+    """What was kept under the key `name` is no more, if the operation before is done."""
+    return _said("forget", name)
+
+
+def _closed(holder: Holder, place: Place | None, record: records.Settle | records.Release, tokens: int) -> Words:
+    reserved = record.reserve
+    who, to = _whose(holder, place, reserved), _returning(reserved, lapsed=record.lapses)
+    return _said("close", who, _throttle(place), str(reserved.id), reserved.tokens, tokens, to, _entry(record))
+
+
+def _whose(holder: Holder, place: Place | None, reserved: records.Reserve) -> Who:
+    """Who has reserved; the term matters to what returns, and where the reply tells how `place` stands."""
+    told = place is not None and place.holder is holder and not place.unlimited
+    return holder.who(limited=told or reserved.period is not None)
+
+
+def _throttle(place: Place | None) -> object:
+    return False if place is None else place.throttle
+
+
+def _lapses(reserved: records.Reserve, holder: Holder) -> bool:
+    return lapses(reserved, Balance(term=holder.term))
+
+
+def _returning(reserved: records.Reserve, *, lapsed: bool) -> int:
+    if reserved.period is None:
+        return _GRANTED
+    return _LAPSED if lapsed else _BALANCE
+
+
+def _cap(place: Place, forced: bool, wall: float) -> object:
+    return place.forced(wall) if forced and place.cap is not None else False
+
+
+def _entry(record: records.Record) -> str:
+    return encoding.entry(record, 1).decode()
+
+
+def _said(*parts: object) -> Words:
+    return (orjson.dumps(parts, default=tuple),)
