@@ -1,20 +1,28 @@
 """`gateway ledger`: the ledger verified, exported and copied, whether a gateway runs on it or not."""
 
+import asyncio
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Annotated, Literal, assert_never
 
 import orjson
 import typer
 
-from gateway.cli.command import DEFAULT, ConfigFile, end_with
+from gateway.cli.command import DEFAULT, ConfigFile
+from gateway.cli.move import move
 from gateway.cli.sheet import Cell, as_csv
+from gateway.clock import SystemClock
 from gateway.config.load import load
 from gateway.config.schema import Config
+from gateway.config.store import Store
 from gateway.errors import BadStart
+from gateway.exiting import end_with
+from gateway.fleet.connection import Connection, Unreachable
+from gateway.fleet.settings import Settings
 from gateway.ledger.backup import backup as back_up
+from gateway.ledger.comparing import compare
 from gateway.ledger.export import FOREVER, Exported, minute_of
 from gateway.ledger.export import export as exported
 from gateway.ledger.receipts import utc
@@ -23,9 +31,13 @@ from gateway.ledger.verify import Proof
 from gateway.ledger.verify import verify as proof_of
 from gateway.ledger.walk import Damage
 
-app = typer.Typer(help="Verify, export and back up the ledger.", no_args_is_help=True)
+app = typer.Typer(help="Verify, export, back up and move the ledger.", no_args_is_help=True)
+app.command()(move)
 
 Form = Literal["csv", "jsonl"]
+
+# Seconds that Redis may take for a shard's balances.
+_PATIENCE = 30.0
 Moment = Annotated[str, typer.Option(metavar="DATE|TIME", help="2026-11-01, or in UTC 2026-11-01T12:00:00Z.")]
 
 
@@ -74,16 +86,30 @@ def _verify(config: Path, file: Path | None, head: str | None) -> int:
     noted = None if head is None else _hash(head)
     try:
         if file is None:
-            folder = load(config).store.path
-            proof = proof_of(folder / BOOK, folder, noted)
+            store = load(config).store
+            proof = proof_of(store.path / BOOK, store.path, noted)
+            waiting = asyncio.run(_compared(store)) if store.kind == "redis" else None
         else:
-            proof = proof_of(file, None, noted)
+            proof, waiting = proof_of(file, None, noted), None
     except Damage as damage:
         typer.echo(f"gateway: the ledger is damaged: {damage}", err=True)
         return 1
     for label, text in _lines(proof):
         typer.echo(f"{label:9} {text}")
+    if waiting is not None:
+        typer.echo(f"redis     has the same balances; {waiting} entries of its streams are not in the book yet")
     return 0
+
+
+async def _compared(store: Store) -> int:
+    """How many entries of Redis's streams wait for the book. Raises Damage where Redis has other balances."""
+    connection = await Connection.open(replace(Settings.of(store), timeout=_PATIENCE), SystemClock())
+    try:
+        return await compare(store.path, connection)
+    except Unreachable as error:
+        raise BadStart(f"the book is sound, and Redis gave no answer to hold it against: {error}") from error
+    finally:
+        await connection.close()
 
 
 def _hash(text: str) -> bytes:

@@ -14,8 +14,11 @@ from gateway.ledger.records import (
     Correction,
     Forced,
     Grant,
+    Joined,
     Kept,
     Lapse,
+    Opening,
+    Position,
     Record,
     Refund,
     Release,
@@ -92,9 +95,9 @@ class Accounts:
                 balance = self.balance(record.reserve.holder)
                 balance.charged -= record.tokens * times
                 _give(balance, record.reserve, record.tokens * times, lapses=record.lapses)
-            case Grant() | Correction() | Lapse() | Renamed():
+            case Grant() | Correction() | Lapse() | Renamed() | Opening():
                 self._grant(record, times)
-            case Forced() | Kept() | Spend():
+            case Forced() | Kept() | Spend() | Joined() | Position():
                 pass
             case _:
                 assert_never(record)
@@ -108,7 +111,7 @@ class Accounts:
         """All balances' columns summed up."""
         return self._totals.sums()
 
-    def _grant(self, record: Grant | Correction | Lapse | Renamed, times: int) -> None:
+    def _grant(self, record: Grant | Correction | Lapse | Renamed | Opening, times: int) -> None:
         balance = self.balance(record.holder)
         match record:
             case Grant():
@@ -127,6 +130,9 @@ class Accounts:
                 _move(balance, record, times)
                 balance.term = record.term if times > 0 else record.prior
                 former.term = BEFORE_ANY if times > 0 else record.was
+            case Opening():
+                _move(balance, record, times)
+                balance.term = record.term if times > 0 else BEFORE_ANY
             case _:
                 assert_never(record)
 
@@ -163,11 +169,11 @@ class Accounts:
             self.open[reserve.id] = reserve
 
 
-def _move(balance: Balance, renamed: Renamed, times: int) -> None:
-    balance.granted += renamed.granted * times
-    balance.charged += renamed.charged * times
-    balance.lapsed += renamed.lapsed * times
-    balance.balance += renamed.balance * times
+def _move(balance: Balance, moved: Renamed | Opening, times: int) -> None:
+    balance.granted += moved.granted * times
+    balance.charged += moved.charged * times
+    balance.lapsed += moved.lapsed * times
+    balance.balance += moved.balance * times
 
 
 def _give(balance: Balance, reserve: Reserve, tokens: int, *, lapses: bool) -> None:

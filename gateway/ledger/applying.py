@@ -17,9 +17,12 @@ from gateway.ledger.records import (
     Entry,
     Forced,
     Grant,
+    Joined,
     Kept,
     Lapse,
     LedgerCorrupt,
+    Opening,
+    Position,
     Record,
     Refund,
     Release,
@@ -112,7 +115,7 @@ def _at_once() -> None:
 def _loaded(db: sqlite3.Connection, entries: Iterable[Entry]) -> Accounts:
     """Accounts that hold the balances which records are about, and no open reservations."""
     accounts = Accounts()
-    holders = list({holder: None for record, _ in entries for holder in _holders(record)})
+    holders = list({holder: None for record, _ in entries for holder in holders_of(record)})
     for begin in range(0, len(holders), _AT_ONCE):
         some = holders[begin : begin + _AT_ONCE]
         [(text,)] = db.execute(_LOADED.format(", ".join("?" * len(some))), some)
@@ -121,15 +124,16 @@ def _loaded(db: sqlite3.Connection, entries: Iterable[Entry]) -> Accounts:
     return accounts
 
 
-def _holders(record: Record) -> tuple[str, ...]:
+def holders_of(record: Record) -> tuple[str, ...]:
+    """Whose balances it is about."""
     match record:
-        case Charge() | Reserve() | Grant() | Lapse() | Correction():
+        case Charge() | Reserve() | Grant() | Lapse() | Correction() | Opening():
             return (record.holder,)
         case Sale() | Settle() | Release() | Refund():
             return (record.reserve.holder,)
         case Renamed():
             return record.former, record.holder
-        case Spend() | Kept() | Forced():
+        case Spend() | Kept() | Forced() | Joined() | Position():
             return ()
         case _:
             assert_never(record)
@@ -164,3 +168,24 @@ def _write_rest(db: sqlite3.Connection, entries: Iterable[Entry]) -> None:
     forced = [record for record, count in entries if isinstance(record, Forced) for _ in range(count)]
     insert(db, "answers", kept, or_="REPLACE")
     insert(db, "forced", forced)
+    of_fleet = [record for record, _ in entries if isinstance(record, Joined | Position)]
+    if of_fleet:
+        _write_of_fleet(db, of_fleet)
+
+
+def _write_of_fleet(db: sqlite3.Connection, records: Sequence[Joined | Position]) -> None:
+    for record in records:
+        if isinstance(record, Joined):
+            _join(db, record)
+    # Of a batch's many positions in a shard the last one is all that counts.
+    positions = {record.shard: record for record in records if isinstance(record, Position)}
+    insert(db, "positions", [position[:3] for position in positions.values()], or_="REPLACE")
+    homes = [(holder, record.shard) for record in records if isinstance(record, Position) for holder in record.homes]
+    insert(db, "homes", homes, or_="REPLACE")
+
+
+def _join(db: sqlite3.Connection, joined: Joined) -> None:
+    """A fleet's positions mean nothing in another one."""
+    db.execute("DELETE FROM positions")
+    db.execute("DELETE FROM homes")
+    db.execute("INSERT OR REPLACE INTO meta VALUES ('fleet', ?)", (joined.fleet,))

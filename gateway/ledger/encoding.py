@@ -10,9 +10,12 @@ from gateway.ledger.records import (
     Entry,
     Forced,
     Grant,
+    Joined,
     Kept,
     Lapse,
     LedgerCorrupt,
+    Opening,
+    Position,
     Record,
     Refund,
     Release,
@@ -38,6 +41,9 @@ _KINDS: dict[type[Record], str] = {
     Spend: "spend",
     Kept: "kept",
     Forced: "forced",
+    Joined: "joined",
+    Opening: "opening",
+    Position: "position",
 }
 
 
@@ -85,15 +91,15 @@ def _record(kind: str, fields: list[object]) -> Record:
         ]:
             return Charge(account, holder, organization, route, upstream, tokens, minute, outcome, unlimited)
         case "reserve", reserve:
-            return _reserve(reserve)
+            return reserve_of(reserve)
         case "sale", [list(reserve), str(outcome)]:
-            return Sale(_reserve(reserve), outcome)
+            return Sale(reserve_of(reserve), outcome)
         case "settle", [list(reserve), int(tokens), bool(lapses), str(outcome), float(at)]:
-            return Settle(_reserve(reserve), tokens, lapses, outcome, at)
+            return Settle(reserve_of(reserve), tokens, lapses, outcome, at)
         case "release", [list(reserve), bool(lapses), str(outcome), float(at)]:
-            return Release(_reserve(reserve), lapses, outcome, at)
+            return Release(reserve_of(reserve), lapses, outcome, at)
         case "refund", [list(reserve), int(tokens), bool(lapses), str(outcome), float(at)]:
-            return Refund(_reserve(reserve), tokens, lapses, outcome, at)
+            return Refund(reserve_of(reserve), tokens, lapses, outcome, at)
         case "spend", [str(account), str(organization), str(route), str(upstream), int(tokens), int(minute)]:
             return Spend(account, organization, route, upstream, tokens, minute)
         case "kept", [str(account), str(key), str(fingerprint), int(operation), float(until), str(content)]:
@@ -128,6 +134,19 @@ def _of_balance(kind: str, fields: list[object]) -> Record:
             terms = _term(term), _term(was), _term(prior)
             return Renamed(former, holder, granted, charged, lapsed, balance, *terms, at)
         case _:
+            return _of_fleet(kind, fields)
+
+
+def _of_fleet(kind: str, fields: list[object]) -> Record:
+    """The records by which a book follows a fleet's ledger."""
+    match kind, fields:
+        case "joined", [str(fleet), float(at)]:
+            return Joined(fleet, at)
+        case "opening", [str(holder), int(granted), int(charged), int(lapsed), int(balance), list(term), float(at)]:
+            return Opening(holder, granted, charged, lapsed, balance, _term(term), at)
+        case "position", [int(shard), str(id_), int(number), list(homes)]:
+            return Position(shard, id_, number, tuple(map(str, homes)))
+        case _:
             raise ValueError(f"unknown record {kind!r}")
 
 
@@ -139,7 +158,8 @@ def _term(fields: object) -> Term:
             raise ValueError("a term lacks fields")
 
 
-def _reserve(fields: object) -> Reserve:
+def reserve_of(fields: object) -> Reserve:
+    """A reservation of its fields as JSON has them. Raises ValueError for others."""
     match fields:
         case [
             int(number),

@@ -139,10 +139,10 @@ def replay(folder: Path, after: int) -> Iterator[tuple[int, bytes]]:
             raise LedgerCorrupt(f"{path}: group {expected} is damaged")
 
 
-def folder_size(folder: Path) -> int:
-    """Bytes of the files in `folder`; one that goes meanwhile counts as none."""
+def folder_size(folder: Path, beginning: str = "") -> int:
+    """Bytes of the files in `folder` whose names begin so; one that goes meanwhile counts as none."""
     with os.scandir(folder) as files:
-        return sum(_size(file) for file in files)
+        return sum(_size(file) for file in files if file.name.startswith(beginning))
 
 
 def _size(file: os.DirEntry[str]) -> int:

@@ -144,4 +144,4 @@ class Ledger(Writer):
 
     def size(self) -> int:
         """Bytes on disk, journal and book."""
-        return self._journal.size() + folder_size(self._journal.folder.parent)
+        return self._journal.size() + folder_size(self._journal.folder.parent, "book.")

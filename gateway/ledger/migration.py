@@ -1,13 +1,16 @@
-"""From version 1 of the book to the present one: balances stay, what they came from is carried in one sum each."""
+"""From former versions of the book to the present one.
+
+Of version 1 the balances stay, and what they came from is carried in one sum each; version 2 knew no fleet.
+"""
 
 import sqlite3
 
 from gateway.ledger import chain
 from gateway.ledger.pruning import checkpoint
-from gateway.ledger.schema import SCHEMA, VERSION
+from gateway.ledger.schema import OF_FLEET, SCHEMA, VERSION
 
-FORMER = 1
-"""The version that can be migrated."""
+FORMER = (1, 2)
+"""The versions that can be migrated."""
 
 _SET_ASIDE = """
 DROP TABLE lookups;
@@ -40,13 +43,23 @@ def create(db: sqlite3.Connection) -> None:
     _run(db, SCHEMA)
     names = ("version", VERSION), ("applied", 0), ("last_id", 0), ("sealed", -1), ("last_number", 0)
     db.executemany("INSERT INTO meta VALUES (?, ?)", [*names, ("head", chain.GENESIS)])
+    _run(db, OF_FLEET)
 
 
 def migrate(db: sqlite3.Connection, wall: float) -> None:
-    """Turns a book of version 1 into the present one, within the caller's transaction. Raises sqlite3.Error.
+    """Turns a book of a former version into the present one, within the caller's transaction. Raises sqlite3.Error.
 
-    Its chain begins with a checkpoint of `wall` (seconds): all before it stands in `carried`.
+    The chain of one of version 1 begins with a checkpoint of `wall` (seconds): all before it stands in `carried`.
     """
+    (version,) = db.execute("SELECT value FROM meta WHERE name = 'version'").fetchone()
+    if version == 1:
+        _from_the_first(db, wall)
+    else:
+        _run(db, OF_FLEET)
+        db.execute("UPDATE meta SET value = ? WHERE name = 'version'", (VERSION,))
+
+
+def _from_the_first(db: sqlite3.Connection, wall: float) -> None:
     _run(db, _SET_ASIDE)
     create(db)
     _run(db, _CARRY_OVER)

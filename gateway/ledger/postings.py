@@ -15,8 +15,11 @@ from gateway.ledger.records import (
     Correction,
     Forced,
     Grant,
+    Joined,
     Kept,
     Lapse,
+    Opening,
+    Position,
     Record,
     Refund,
     Release,
@@ -76,7 +79,11 @@ class Postings:
                 self.sealed += [self._movement(record)] * count
             case Renamed():
                 self.sealed += self._renamed(record) * count
-            case Reserve() | Forced() | Kept():
+            case Joined():
+                self.sealed.append(Row("joined", self._minute(record.at), details=_text({"fleet": record.fleet})))
+            case Opening():
+                self.sealed.append(self._opening(record))
+            case Reserve() | Forced() | Kept() | Position():
                 pass
             case _:
                 assert_never(record)
@@ -170,6 +177,17 @@ class Postings:
                 return Row("lapse", minute, holder=record.holder, tokens=tokens, lapsed=tokens)
             case _:
                 assert_never(record)
+
+    def _opening(self, record: Opening) -> Row:
+        return Row(
+            "opening",
+            self._minute(record.at),
+            holder=record.holder,
+            granted=record.granted,
+            charged=record.charged,
+            lapsed=record.lapsed,
+            details=_text({"period": record.term.period, "given": record.term.given}),
+        )
 
     def _renamed(self, record: Renamed) -> list[Row]:
         gained = Row(

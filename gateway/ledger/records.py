@@ -174,6 +174,10 @@ class Kept(NamedTuple):
     content: str
 
 
+FLEET_CLOCK = "fleet"
+"""In place of a boot's id in `Forced`: its uptime is by the fleet's clock."""
+
+
 class Forced(NamedTuple):
     """One force refresh against an organization's cap; it may count until the wall clock passes `until`.
 
@@ -187,8 +191,53 @@ class Forced(NamedTuple):
     uptime: float
 
 
+class Joined(NamedTuple):
+    """The book is a fleet's from now on, by the name `fleet` that no other has; where that is empty, no more."""
+
+    fleet: str
+    at: float
+
+
+class Opening(NamedTuple):
+    """A balance of the fleet's ledger where a book of it begins, as if nothing were reserved: reservations follow."""
+
+    holder: str
+    granted: int
+    charged: int
+    lapsed: int
+    balance: int
+    term: Term
+    at: float
+
+
+class Position(NamedTuple):
+    """The book has the records of the fleet's `shard` up to `number`, the entry `id` of its stream.
+
+    `homes` are the holders whose balances were met there for the first time.
+    """
+
+    shard: int
+    id: str
+    number: int
+    homes: tuple[str, ...]
+
+
+OfFleet = Joined | Opening | Position
 Record = (
-    Grant | Lapse | Correction | Renamed | Charge | Reserve | Sale | Settle | Release | Refund | Spend | Kept | Forced
+    Grant
+    | Lapse
+    | Correction
+    | Renamed
+    | Charge
+    | Reserve
+    | Sale
+    | Settle
+    | Release
+    | Refund
+    | Spend
+    | Kept
+    | Forced
+    | OfFleet
 )
 Entry = tuple[Record, int]
 """A record, and how often it stands in its group."""

@@ -5,13 +5,14 @@ import os
 import sqlite3
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import BadStart
 from gateway.ledger.accounts import Accounts, lapses
 from gateway.ledger.encoding import decode, encode
 from gateway.ledger.journal import Journal, replay
-from gateway.ledger.records import Forced, LedgerCorrupt, Release
+from gateway.ledger.records import Forced, Joined, LedgerCorrupt, Position, Record, Release
 from gateway.ledger.tables import Durability, Tables
 
 BOOK, JOURNAL = "book.sqlite3", "journal"
@@ -35,6 +36,16 @@ def lock(folder: Path) -> int:
         os.close(file)
         raise BadStart(f"the ledger in {folder} is in use by another process") from error
     return file
+
+
+def free_lock(folder: Path) -> int | None:
+    """As `lock`, and None where another process holds it. Raises BadStart for a folder that cannot be written."""
+    try:
+        return lock(folder)
+    except BadStart as bad:
+        if isinstance(bad.__cause__, BlockingIOError):
+            return None
+        raise
 
 
 def held(folder: Path) -> bool:
@@ -109,16 +120,55 @@ def migrate(tables: Tables, journal: Path, wall: float) -> None:
 def restore(tables: Tables, folder: Path, segment: int) -> tuple[Accounts, tuple[Forced, ...], Journal]:
     """What book and journal tail in `folder` say together, and the journal to go on with.
 
-    Raises OSError, sqlite3.Error, LedgerCorrupt.
+    Raises OSError, sqlite3.Error, LedgerCorrupt, and the latter where the balances are a fleet's.
     """
-    accounts, forced, last = tables.load(), list(tables.forced()), tables.applied
+    accounts, forced, last, fleet = tables.load(), list(tables.forced()), tables.applied, tables.fleet
     for sequence, payload in replay(folder, last):
         last = sequence
         for record, count in decode(payload):
             accounts.apply(record, count)
             if isinstance(record, Forced):
                 forced.extend([record] * count)
+            if isinstance(record, Joined):
+                fleet = record.fleet
+    if fleet:
+        raise LedgerCorrupt("its balances have moved to Redis, so `store` must be of kind redis")
     return accounts, tuple(forced), Journal(folder, last, segment)
+
+
+@dataclass(slots=True)
+class Standpoint:
+    """Up to where a book and its journal's tail follow a fleet's ledger; `fleet` is empty where they follow none.
+
+    `places` are the entry's id and its number by shard, `homes` the shards by holder, and `last` the last group's
+    number.
+    """
+
+    fleet: str
+    places: dict[int, tuple[str, int]]
+    homes: dict[str, int]
+    last: int
+
+    def take(self, record: Record) -> None:
+        """Takes in what a record says of it."""
+        match record:
+            case Joined(fleet):
+                self.fleet, self.places, self.homes = fleet, {}, {}
+            case Position(shard, id_, number, homes):
+                self.places[shard] = id_, number
+                self.homes.update(dict.fromkeys(homes, shard))
+            case _:
+                pass
+
+
+def standpoint(tables: Tables, journal: Path) -> Standpoint:
+    """What book and journal tail say together. Raises OSError, sqlite3.Error, LedgerCorrupt."""
+    found = Standpoint(tables.fleet, *tables.following(), tables.applied)
+    for sequence, payload in replay(journal, found.last):
+        found.last = sequence
+        for record, _ in decode(payload):
+            found.take(record)
+    return found
 
 
 def release_open(accounts: Accounts, journal: Journal, wall: float) -> None:

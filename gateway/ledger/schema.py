@@ -8,10 +8,11 @@ open reservations of an unlimited plan count as granted, always:
     reserved = sum over reservations                    balance = granted - charged - reserved - lapsed
 
 `minute` counts UTC minutes since the epoch, `at` and `until` are wall-clock seconds. A minute up to meta's `sealed` is
-over: what comes late for it is posted to the first one after.
+over: what comes late for it is posted to the first one after. A book that follows a fleet's ledger has that fleet's
+name in meta's `fleet`, and in `positions` up to which number of each shard; `homes` says where a holder's balance is.
 """
 
-VERSION = 2
+VERSION = 3
 
 SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
@@ -54,3 +55,10 @@ CREATE TABLE answers (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX answers_until ON answers (until);
 """
+
+OF_FLEET = """
+CREATE TABLE positions (shard INTEGER PRIMARY KEY, id TEXT NOT NULL, number INTEGER NOT NULL) STRICT;
+CREATE TABLE homes (holder TEXT PRIMARY KEY, shard INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO meta VALUES ('fleet', '');
+"""
+"""What came with version 3."""

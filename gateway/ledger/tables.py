@@ -20,6 +20,15 @@ Durability = Literal["process", "power"]
 # Bytes that the write-ahead log keeps on disk once a reader or a large transaction had made it longer.
 _LOG = 16 << 20
 
+# In SQLite a bare column is of the row that has the maximum.
+_ORGANIZATIONS = """
+SELECT holder, organization FROM (
+    SELECT holder, organization, max(minute) FROM (
+        SELECT holder, organization, minute FROM chain UNION ALL SELECT holder, organization, minute FROM open
+    ) WHERE holder <> '' AND organization <> '' GROUP BY holder
+)
+"""
+
 
 class Tables:
     """The book opened for writing and made where it is missing. Used by one thread at a time.
@@ -39,8 +48,8 @@ class Tables:
 
     @property
     def outdated(self) -> bool:
-        """Whether the book is of the former version: all it can tell is `applied` until it is migrated."""
-        return self._meta("version") == migration.FORMER
+        """Whether the book is of a former version: all it can tell is `applied` until it is migrated."""
+        return self._meta("version") in migration.FORMER
 
     @property
     def applied(self) -> int:
@@ -51,6 +60,12 @@ class Tables:
     def sealed(self) -> int:
         """The last minute that is sealed; -1 at first."""
         return self._meta("sealed")
+
+    @property
+    def fleet(self) -> str:
+        """The fleet whose ledger it follows, empty for none."""
+        (fleet,) = self._db.execute("SELECT value FROM meta WHERE name = 'fleet'").fetchone()
+        return str(fleet)
 
     def migrate(self, wall: float) -> None:
         """Brings an outdated book to the present version, at `wall` seconds."""
@@ -73,6 +88,15 @@ class Tables:
     def forced(self) -> Iterator[Forced]:
         """Force refreshes that may still count against a cap."""
         return (Forced(*row) for row in self._db.execute("SELECT * FROM forced ORDER BY at"))
+
+    def following(self) -> tuple[dict[int, tuple[str, int]], dict[str, int]]:
+        """Of a fleet's ledger: up to which entry and number it has each shard, and the shard of each holder."""
+        places = {shard: (id_, number) for shard, id_, number in self._db.execute("SELECT * FROM positions")}
+        return places, dict(self._db.execute("SELECT * FROM homes"))
+
+    def organizations(self) -> dict[str, str]:
+        """By holder the organization that was charged last of those spending from its balance."""
+        return dict(self._db.execute(_ORGANIZATIONS))
 
     def apply(self, groups: Sequence[Group]) -> None:
         """Applies groups that follow `applied` in one transaction; those up to it are in the book already.
@@ -122,7 +146,7 @@ class Tables:
             with self._transaction():
                 migration.create(self._db)
         version = self._meta("version")
-        if version not in (migration.FORMER, VERSION):
+        if version not in (*migration.FORMER, VERSION):
             raise LedgerCorrupt(f"{self._path}: has version {version}, this gateway reads {VERSION}")
 
     @contextmanager

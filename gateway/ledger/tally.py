@@ -47,6 +47,8 @@ class Tally:
                 pass
             case records.Grant() | records.Correction() | records.Lapse() | records.Renamed():
                 pass
+            case records.Joined() | records.Opening() | records.Position():
+                pass
             case _:
                 assert_never(record)
 

@@ -5,7 +5,7 @@ A month is closed once its last minute is sealed: from then on no posting can fa
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import NamedTuple, Self
@@ -29,6 +29,20 @@ GROUP BY 1
 """
 _REQUESTS = """
 CASE WHEN instr(outcomes, '"repriced"') THEN count - json_extract(outcomes, '$.repriced') ELSE count END
+"""
+
+# A day's at a time: the house has a row for each.
+_BEGIN = "CREATE TEMP TABLE IF NOT EXISTS sums (name TEXT, requests INT, tokens INT, refunded INT, vendor_tokens INT)"
+_ROWS = """
+SELECT name, sum(requests), sum(tokens), sum(refunded), sum(vendor_tokens) FROM temp.sums GROUP BY name
+HAVING sum(requests) <> 0 OR sum(tokens) <> 0 OR sum(refunded) <> 0 OR sum(vendor_tokens) <> 0
+ORDER BY CASE WHEN :top IS NULL THEN 0 ELSE -sum(tokens) END, name = :house, name = '', name
+LIMIT coalesce(:top + 1, -1)
+"""
+_TOTAL = """
+SELECT 'total', coalesce(sum(requests), 0), coalesce(sum(tokens), 0), coalesce(sum(refunded), 0),
+    coalesce(sum(vendor_tokens), 0)
+FROM temp.sums
 """
 
 _GONE = "SELECT coalesce(max(json_extract(details, '$.minute')), -1) FROM chain WHERE kind = 'checkpoint'"
@@ -133,7 +147,10 @@ class Sums(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """A month's groups by name, the house's own last, and their total. What is not `closed` grows on."""
+    """A month's groups and their total: by name, the house's own last, or those with most tokens first.
+
+    `rest` sums up the groups that have no row, None where all have one. What is not `closed` grows on.
+    """
 
     month: str
     timezone: str
@@ -141,32 +158,42 @@ class Usage(NamedTuple):
     closed: bool
     rows: tuple[Sums, ...]
     total: Sums
+    rest: Sums | None = None
+
+    def most(self, top: int) -> Self:
+        """With only so many rows, those with most tokens, most first."""
+        return self._replace(rows=tuple(sorted(self.rows, key=lambda row: row.tokens, reverse=True))).first(top)
+
+    def first(self, most: int) -> Self:
+        """With the first `most` rows alone."""
+        if len(self.rows) <= most:
+            return self
+        rows = self.rows[:most]
+        left = [whole - sum(parts) for whole, *parts in zip(self.total[1:], *[row[1:] for row in rows], strict=True)]
+        return self._replace(rows=rows, rest=Sums("rest", *left))
 
 
-def usage(db: sqlite3.Connection, month: Month, by: By) -> Usage:
-    """A month's usage, from `reader.reading`. Raises Incomplete where it is not whole, and sqlite3.Error."""
+def usage(db: sqlite3.Connection, month: Month, by: By, top: int | None = None) -> Usage:
+    """A month's usage, from `reader.reading`; with `top` as `most` gives it.
+
+    Raises Incomplete where it is not whole, and sqlite3.Error.
+    """
     whole = month.whole
     _refuse_incomplete(db, whole)
-    groups = dict[str, Sums]()
+    db.execute(_BEGIN)
+    db.execute("DELETE FROM temp.sums")
     for days in month.days if by is By.day else (whole,):
-        for name, *amounts in _rows(db, days, by):
-            groups[name] = _added(groups.get(name, Sums(name)), amounts)
-    told_of = (row for row in groups.values() if any(row[1:]))
-    rows = sorted(told_of, key=lambda row: (row.name == HOUSE, row.name == "", row.name))
-    total = Sums("total")
-    for _, *amounts in rows:
-        total = _added(total, amounts)
-    closed = told(db, "sealed") >= whole.end - 1
-    return Usage(whole.name, month.timezone, by, closed, tuple(rows), total)
+        _sum_up(db, days, by)
+    # What is left out is not brought into Python: it may be much, and holds up the event loop of who reports.
+    rows = tuple([Sums(*row) for row in db.execute(_ROWS, {"top": top, "house": HOUSE})])
+    total = Sums(*db.execute(_TOTAL).fetchone())
+    found = Usage(whole.name, month.timezone, by, told(db, "sealed") >= whole.end - 1, rows, total)
+    return found if top is None else found.first(top)
 
 
-def _rows(db: sqlite3.Connection, days: Days, by: By) -> sqlite3.Cursor:
+def _sum_up(db: sqlite3.Connection, days: Days, by: By) -> None:
     values = {"house": HOUSE, "day": days.name, "first": days.first, "end": days.end}
-    return db.execute(_QUERIES[by], values)
-
-
-def _added(sums: Sums, amounts: Iterable[int]) -> Sums:
-    return Sums(sums.name, *(a + b for a, b in zip(sums[1:], amounts, strict=True)))
+    db.execute(f"INSERT INTO temp.sums {_QUERIES[by]}", values)
 
 
 def _refuse_incomplete(db: sqlite3.Connection, days: Days) -> None:

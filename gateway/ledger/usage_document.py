@@ -14,17 +14,19 @@ _USAGE = TypeAdapter(Usage)
 
 
 def usage_document(told: Usage) -> dict[str, object]:
-    """A dict for JSON: `{"month", "timezone", "by", "closed", "rows", "total"}`.
+    """A dict for JSON: `{"month", "timezone", "by", "closed", "rows", "total"}`, and `rest` where some have no row.
 
     A row has its group under the name that it is grouped by, null for what belongs to none, and the `AMOUNTS`.
     """
+    rest = {} if told.rest is None else {"rest": _amounts(told.rest)}
     return {
         "month": told.month,
         "timezone": told.timezone,
         "by": told.by.value,
         "closed": told.closed,
         "rows": [dict(_named(told.by, row)) for row in told.rows],
-        "total": dict(zip(AMOUNTS, told.total[1:], strict=True)),
+        "total": _amounts(told.total),
+        **rest,
     }
 
 
@@ -34,7 +36,8 @@ def usage_told(document: Mapping[str, Any]) -> Usage:
         by = By(document["by"])
         rows = tuple([_sums(row[by.value] or "", row) for row in document["rows"]])
         month, timezone, closed = document["month"], document["timezone"], document["closed"]
-        told = Usage(month, timezone, by, closed, rows, _sums("total", document["total"]))
+        total, rest = _sums("total", document["total"]), document.get("rest")
+        told = Usage(month, timezone, by, closed, rows, total, None if rest is None else _sums("rest", rest))
     except (KeyError, TypeError) as error:
         raise ValueError("this is no month's usage") from error
     return _USAGE.validate_python(told, strict=True)
@@ -42,7 +45,11 @@ def usage_told(document: Mapping[str, Any]) -> Usage:
 
 def _named(by: By, row: Sums) -> Iterator[tuple[str, object]]:
     yield by.value, row.name or None
-    yield from zip(AMOUNTS, row[1:], strict=True)
+    yield from _amounts(row).items()
+
+
+def _amounts(sums: Sums) -> dict[str, int]:
+    return dict(zip(AMOUNTS, sums[1:], strict=True))
 
 
 def _sums(name: str, row: Mapping[str, int]) -> Sums:

@@ -19,7 +19,7 @@ from gateway.ledger import chain
 from gateway.ledger.accounts import Sums
 from gateway.ledger.applying import Group
 from gateway.ledger.pruning import carried_digest
-from gateway.ledger.reader import open_book, steady, tail, told
+from gateway.ledger.reader import open_book, open_ledger, steady, tail, told
 from gateway.ledger.records import BEFORE_ANY, LedgerCorrupt
 from gateway.ledger.walk import Damage, Pruned, Total, Totals, Walk, beginning, details_of, moment
 
@@ -54,7 +54,7 @@ def verify(book: Path, folder: Path | None = None, noted: bytes | None = None) -
     `noted` must be the hash of a record in the chain, or of the last one pruned. The chain is read in pages, so that a
     running gateway is not held up. Raises Damage, and BadStart where there is no such book.
     """
-    with closing(open_book(book)) as db:
+    with closing(open_book(book) if folder is None else open_ledger(folder)) as db:
         try:
             for _ in range(_RESTARTS):
                 try:

@@ -110,7 +110,7 @@ class Walk:
         if row.holder:
             self.totals[row.holder].add(row.granted, row.charged, row.lapsed)
         match row.kind:
-            case "grant":
+            case "grant" | "opening":
                 self.terms[row.holder] = Term(*details_of(row, "period", "given"))
                 self.unknown_terms.discard(row.holder)
             case "renamed":

@@ -75,6 +75,12 @@ def test_verify_of_an_empty_ledger(tmp_path: Path, store: Store) -> None:
     assert "nothing yet" in output
 
 
+def test_verify_where_no_gateway_ever_ran(store: Store) -> None:
+    (store.folder / BOOK).unlink()
+    ended = run(store, "verify")
+    assert (ended.exit_code, "there is no ledger in" in ended.output) == (2, True)
+
+
 def test_export_as_csv_and_jsonl(store: Store) -> None:
     reserved = reserve(99, "ci", request="=HYPERLINK(1)")
     store.post(reserved, settle(reserved))

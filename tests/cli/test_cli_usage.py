@@ -84,6 +84,21 @@ def test_csv_is_no_formula(store: Store) -> None:
     )
 
 
+def test_the_most_of_it_and_the_rest(store: Store) -> None:
+    assert text(store, "--top", "1").splitlines()[2:] == [
+        "key     requests  tokens  refunded  vendor tokens",
+        "ci             9      20         6              4",
+        "(rest)         2       2         0              2",
+        "total         11      22         6              6",
+    ]
+    assert text(store, "--top", "1", "--format", "csv").splitlines()[1:] == [
+        "2026-11,false,ci,9,20,6,4",
+        "2026-11,false,(rest),2,2,0,2",
+    ]
+    assert json.loads(text(store, "--top", "1", "--format", "json"))["rest"]["tokens"] == 2
+    assert text(store, "--top", "2") == text(store)
+
+
 @pytest.mark.parametrize("form", ["table", "csv", "json"])
 def test_a_closed_month_is_the_same_bytes_for_good(store: Store, form: str) -> None:
     store.seal(DECEMBER)
@@ -101,6 +116,7 @@ def test_the_present_month_is_open(store: Store) -> None:
 MISUSED = {
     "a month": (("--month", "2026-13"), "a month such as"),
     "by": (("--by", "colour"), "'colour' is not one of"),
+    "no rows": (("--top", "0"), "'--top'"),
     "a format": (("--format", "xml"), "'xml' is not one of"),
 }
 

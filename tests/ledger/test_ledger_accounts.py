@@ -13,6 +13,7 @@ from gateway.ledger.records import (
     Charge,
     Correction,
     Grant,
+    Opening,
     Record,
     Refund,
     Release,
@@ -178,3 +179,11 @@ def deepcopy_of(accounts: Accounts) -> Accounts:
 
 TestSpending = Spending.TestCase
 TestSpending.settings = settings(max_examples=40, stateful_step_count=30)
+
+
+def test_a_balance_begins_with_its_opening_and_is_nothing_without_it() -> None:
+    accounts, opening = Accounts(), Opening("acme", 90, 30, 20, 40, Term(8, 60), 1.0)
+    accounts.apply(opening)
+    assert accounts.balance("acme") == Balance(90, 30, 0, 20, 40, Term(8, 60))
+    accounts.apply(opening, -1)
+    assert accounts.balance("acme") == Balance()

@@ -84,7 +84,8 @@ def test_balances_stay_and_are_carried_behind_a_checkpoint(tables: Tables, folde
     assert (kind, minute) == ("checkpoint", CHARGE.minute)
     assert {name: orjson.loads(str(text))[name] for name in ("through", "hash")} == {"through": 0, "hash": 64 * "0"}
     names = {name for (name,) in rows(path, "SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    assert names == {"meta", "balances", "reservations", "forced", "open", "chain", "carried", "answers"}
+    of_fleet = {"positions", "homes"}
+    assert names == of_fleet | {"meta", "balances", "reservations", "forced", "open", "chain", "carried", "answers"}
     audit(tables._db)
 
 
@@ -182,3 +183,18 @@ def test_a_version_before_that_is_refused(tables: Tables, folder: Path) -> None:
     tables._db.execute("UPDATE meta SET value = 0 WHERE name = 'version'")
     with pytest.raises(LedgerCorrupt, match="version 0"):
         Tables(folder / "book.sqlite3", "process")
+
+
+async def test_a_book_of_the_second_version_goes_on_as_it_is(tmp_path: Path) -> None:
+    for charged in (6, 12):
+        ledger = Ledger.open(tmp_path, "process", FakeClock())
+        ledger.post(CHARGE)
+        assert ledger.accounts.balance("acme").charged == charged
+        await ledger.close()
+        db = sqlite3.connect(tmp_path / "book.sqlite3")
+        assert db.execute("SELECT value FROM meta WHERE name = 'version'").fetchall() == [(3,)]
+        for statement in ("DROP TABLE positions", "DROP TABLE homes", "DELETE FROM meta WHERE name = 'fleet'"):
+            db.execute(statement)
+        db.execute("UPDATE meta SET value = 2 WHERE name = 'version'")
+        db.commit()
+        db.close()

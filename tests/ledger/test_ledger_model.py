@@ -1,4 +1,4 @@
-"""The ledger under a hypothesis machine: 2,000 examples of 50 steps, in shares that run side by side.
+"""The ledger under a hypothesis machine: 1,000 examples of 50 steps, in shares that run side by side.
 
 `make test` plays the same ones each time; `make model` looks for others.
 """
@@ -13,7 +13,7 @@ from ledger.model_process import GatedTables, Os
 
 SHARES = 4
 ASKED_FOR = os.environ.get("MODEL_EXAMPLES")
-EXAMPLES = int(ASKED_FOR or "2000")
+EXAMPLES = int(ASKED_FOR or "1000")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + EXAMPLES // 10)]
 

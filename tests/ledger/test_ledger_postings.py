@@ -6,8 +6,10 @@ from gateway.ledger.postings import Amounts, OpenKey, Postings
 from gateway.ledger.records import (
     BEFORE_ANY,
     Correction,
+    Joined,
     Kept,
     Lapse,
+    Opening,
     Record,
     Refund,
     Release,
@@ -96,6 +98,12 @@ def test_what_the_vendor_charges_is_nobodys_balance() -> None:
             Row("correction", NOW, holder="acme", tokens=-8, granted=-8, details='{"reason":"twice"}'),
             id="correction",
         ),
+        pytest.param(
+            Opening("acme", 90, 30, 20, 40, Term(8, 60), AT),
+            Row("opening", NOW, holder="acme", granted=90, charged=30, lapsed=20, details='{"period":8,"given":60}'),
+            id="opening",
+        ),
+        pytest.param(Joined("fleet", AT), Row("joined", NOW, details='{"fleet":"fleet"}'), id="joined"),
         pytest.param(
             Sale(FULL._replace(tokens=6, at=AT), "hit"),
             OPERATION._replace(tokens=6, count=1, charged=6, outcomes='{"hit":1}', details=SOLD),

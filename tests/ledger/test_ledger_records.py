@@ -12,10 +12,13 @@ from gateway.ledger.records import (
     Entry,
     Forced,
     Grant,
+    Joined,
     Kept,
     Lapse,
     LedgerCorrupt,
     Lines,
+    Opening,
+    Position,
     Record,
     Refund,
     Release,
@@ -60,6 +63,9 @@ RECORDS = st.one_of(
     st.builds(Spend, NAMES, NAMES, NAMES, NAMES, TOKENS, TOKENS),
     st.builds(Kept, NAMES, NAMES, NAMES, TOKENS, TIMES, NAMES),
     st.builds(Forced, NAMES, TIMES, TIMES, NAMES, TIMES),
+    st.builds(Joined, NAMES, TIMES),
+    st.builds(Opening, NAMES, TOKENS, TOKENS, TOKENS, TOKENS, TERMS, TIMES),
+    st.builds(Position, st.integers(0, 15), NAMES, TOKENS, st.lists(NAMES, max_size=3).map(tuple)),
 )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger.folders import (
     DECEMBER,
@@ -197,3 +197,35 @@ def test_a_months_days_are_the_whole_of_it(at: int, timezone: str) -> None:
     assert (days[0].first, days[-1].end) == month.whole[1:]
     assert month.whole.first <= at // 60 < month.whole.end
     assert all(day.end == following.first for day, following in pairwise(days))
+
+
+def test_the_rows_with_most_tokens_and_the_rest(store: Store) -> None:
+    store.post(*[lookup(name, tokens) for name, tokens in (("b", 5), ("a", 5), ("c", 9), (HOUSE, 5), ("d", 1))])
+    with reading(store.folder) as db:
+        top = {most: usage(db, Month("2026-11", "UTC"), By.key, most) for most in (2, 5, 6)}
+    rows = [Sums("c", 1, 9), Sums("a", 1, 5), Sums("b", 1, 5), Sums(HOUSE, 1, 5), Sums("d", 1, 1)]
+    assert (top[2].rows, top[2].rest, top[2].total) == (tuple(rows[:2]), Sums("rest", 3, 11), Sums("total", 5, 25))
+    assert [(top[most].rows, top[most].rest) for most in (5, 6)] == [(tuple(rows), None)] * 2
+    assert top[5].first(2) == top[2]
+    assert top[2].first(1) == top[5].first(1)
+
+
+SPENT = st.tuples(st.sampled_from("abcde"), st.integers(0, 3), st.integers(0, 2))
+
+
+@settings(max_examples=25)
+@given(st.lists(SPENT, max_size=20), st.integers(1, 6), st.sampled_from(By))
+def test_the_top_is_that_of_all_rows(
+    tmp_path_factory: pytest.TempPathFactory, spent: list[tuple[str, int, int]], most: int, by: By
+) -> None:
+    with closing(Store(tmp_path_factory.mktemp("ledger"))) as store:
+        for account, tokens, day in spent:
+            store.post(lookup(account, tokens, NOVEMBER + day * DAY, outcome="hit" if tokens else "stale"))
+        with reading(store.folder) as db:
+            month = Month("2026-11", "UTC")
+            whole, top = usage(db, month, by), usage(db, month, by, most)
+    assert top == whole.most(most)
+    assert top.rows == tuple(sorted(whole.rows, key=lambda row: -row.tokens)[:most])
+    assert (top.rest is None) is (len(whole.rows) <= most)
+    parts = [row[1:] for row in (*top.rows, *([top.rest] if top.rest else []))]
+    assert tuple(map(sum, zip((0, 0, 0, 0), *parts, strict=True))) == top.total[1:]

@@ -13,11 +13,14 @@ from gateway.ledger.usage_document import usage_document, usage_told
 AMOUNT = st.integers(-(2**63), 2**63 - 1)
 SUMS = st.builds(Sums, st.text(), AMOUNT, AMOUNT, AMOUNT, AMOUNT)
 USAGES = st.builds(
-    lambda by, closed, rows, total: Usage("2026-11", "UTC", by, closed, tuple(rows), total._replace(name="total")),
+    lambda by, closed, rows, total, rest: Usage(
+        "2026-11", "UTC", by, closed, tuple(rows), total._replace(name="total"), rest and rest._replace(name="rest")
+    ),
     st.sampled_from(By),
     st.booleans(),
     st.lists(SUMS, max_size=5),
     SUMS,
+    st.none() | SUMS,
 )
 
 
@@ -55,6 +58,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "a name": {"rows": [ROW | {"outcome": 7}]},
     "an amount": {"rows": [ROW | {"tokens": "7"}]},
     "a total": {"total": []},
+    "a rest": {"rest": []},
     "whether it is closed": {"closed": 1},
     "a month": {"month": 11},
 }
