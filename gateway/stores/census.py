@@ -12,18 +12,18 @@ class Census:
     def __init__(self, places: int) -> None:
         self._counts = bytearray(places)
 
-    def add(self, name: str) -> None:
+    def add(self, name: str | bytes) -> None:
         """One more belongs to the group."""
         place = hash(name) % len(self._counts)
         if self._counts[place] < _FULL:
             self._counts[place] += 1
 
-    def discard(self, name: str) -> None:
+    def discard(self, name: str | bytes) -> None:
         """One that was added does not any more."""
         place = hash(name) % len(self._counts)
         if self._counts[place] < _FULL:
             self._counts[place] -= 1
 
-    def has(self, name: str) -> bool:
+    def has(self, name: str | bytes) -> bool:
         """Whether anything may belong to the group."""
         return self._counts[hash(name) % len(self._counts)] > 0

@@ -24,6 +24,11 @@ _terms_of = attrgetter(*_TERMS)
 
 def encode(stored: StoredResponse) -> bytes:
     """`stored` as one value, without `splice`, which can be made again, and `outdated`, which is not kept."""
+    return framed(*parts(stored))
+
+
+def parts(stored: StoredResponse) -> tuple[bytes, ...]:
+    """What `framed` makes the value of: that takes longer, with a long body, and may be done in another thread."""
     about = orjson.dumps(
         [
             *(plain(stored.key), stored.status, plain(stored.reason)),
@@ -32,7 +37,8 @@ def encode(stored: StoredResponse) -> bytes:
             *(stored.began, stored.received, stored.initial_age, plain(stored.groups), stored.forced),
         ]
     )
-    return _framed(_LENGTHS.pack(len(about), len(stored.head)), about, stored.head, stored.body)
+    head = stored.head
+    return _LENGTHS.pack(len(about), len(head)), about, head, stored.body
 
 
 def decode(value: object) -> StoredResponse | None:
@@ -43,7 +49,7 @@ def decode(value: object) -> StoredResponse | None:
     about_length, head_length = _LENGTHS.unpack_from(content)
     head_at = _LENGTHS.size + about_length
     body_at = head_at + head_length
-    key, status, reason, *rest = _original(orjson.loads(content[_LENGTHS.size : head_at]))
+    key, status, reason, *rest = original(orjson.loads(content[_LENGTHS.size : head_at]))
     head, body = bytes(content[head_at:body_at]), bytes(content[body_at:])
     terms = Terms(*rest[: len(_TERMS)])
     selecting, etag, last_modified, began, received, initial_age, groups, forced = rest[len(_TERMS) :]
@@ -55,13 +61,13 @@ def decode(value: object) -> StoredResponse | None:
 
 def encode_json(content: Any) -> bytes:
     """Anything that JSON can hold, tuples and any text included, as one value."""
-    return _framed(orjson.dumps(plain(content)))
+    return framed(orjson.dumps(plain(content)))
 
 
 def decode_json(value: object) -> Any:
     """What `encode_json` was given, its lists as tuples; None if `value` is not whole or of another version."""
     content = _content(value)
-    return None if content is None else _original(orjson.loads(content))
+    return None if content is None else original(orjson.loads(content))
 
 
 def plain(value: Any) -> Any:
@@ -75,18 +81,20 @@ def plain(value: Any) -> Any:
             return value
 
 
-def _original(value: Any) -> Any:
+def original(value: Any) -> Any:
+    """What `plain` was given, its lists as tuples."""
     match value:
         case str():
             return value if value.isascii() else value.encode("latin-1").decode("utf-8", "surrogatepass")
         case list():
-            return tuple(_original(part) for part in value)
+            return tuple(original(part) for part in value)
         case _:
             return value
 
 
-def _framed(*parts: bytes) -> bytes:
-    content = b"".join(parts)
+def framed(*pieces: bytes) -> bytes:
+    """All of it as one value."""
+    content = b"".join(pieces)
     return _FRAME.pack(VERSION, crc32(content)) + content
 
 

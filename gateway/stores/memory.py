@@ -186,6 +186,10 @@ class MemoryTier:
         """All that was stored has met `purge`: forget it."""
         self._purges.discard(purge)
 
+    def holds(self, key: str) -> bool:
+        """Whether anything is under `key`, outdated or not; this alone may be asked in another thread."""
+        return key in self._table.find(key)
+
     def knows(self, group: str) -> bool:
         """Whether anything that is stored may belong to the group; rarely so where nothing does."""
         return self._census.has(group)

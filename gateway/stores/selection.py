@@ -12,7 +12,7 @@ from gateway.admission.snapshot import Snapshot
 from gateway.rfc9111.stored import StoredResponse
 
 Written = tuple[str, ...]
-"""A broad selection as a second tier keeps it: what it goes by, and its parameters."""
+"""A selection as other processes read it: what it goes by, and its parameters."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -31,6 +31,11 @@ class Exactly:
         keyed = Keyed.of(stored.key)
         return any(place.upstream == keyed.upstream and place.target == keyed.target for place in self.places)
 
+    @property
+    def written(self) -> Written:
+        """As `read_any` reads it."""
+        return ("url", *[part for place in self.places for part in place])
+
 
 @dataclass(slots=True, frozen=True)
 class Tagged:
@@ -41,6 +46,11 @@ class Tagged:
     def takes(self, stored: StoredResponse) -> bool:
         """Whether `stored` is one of them."""
         return not set(self.groups).isdisjoint(stored.groups)
+
+    @property
+    def written(self) -> Written:
+        """As `read_any` reads it."""
+        return ("groups", *self.groups)
 
 
 @dataclass(slots=True, frozen=True)
@@ -132,8 +142,19 @@ def of_route(snapshot: Snapshot, name: str) -> Served:
     return Served(reach(snapshot, name))
 
 
-def read(written: Written) -> Broad:
+def read_any(written: Written) -> Selection:
     """The selection that was `written`. Raises ValueError for what none wrote."""
+    match written:
+        case ("url", *parts):
+            return Exactly(tuple([Place(*three) for three in zip(parts[::3], parts[1::3], parts[2::3], strict=True)]))
+        case ("groups", *groups):
+            return Tagged(tuple(groups))
+        case _:
+            return read(written)
+
+
+def read(written: Written) -> Broad:
+    """The broad selection that was `written`. Raises ValueError for what none wrote."""
     match written:
         case ("everything",):
             return Everything()

@@ -1,7 +1,7 @@
 """Walks over all that the memory tier holds, in steps between which everything else has its turn."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from gateway.ports import Clock
@@ -9,6 +9,7 @@ from gateway.rfc9111.stored import StoredResponse
 from gateway.stores.memory import MemoryTier
 from gateway.stores.purging import Purge
 from gateway.stores.selection import Selection
+from gateway.stores.table import Variants
 from gateway.tasks import Tasks
 
 KEYS = 64
@@ -22,6 +23,9 @@ FREED = 1 << 19
 
 # Of the loop's time a walk that nobody waits for takes one part, and leaves so many to everything else.
 _LEFT = 9
+
+# Seconds after which it pauses: what is done with a stored response may take a while too.
+_TURN = 0.001
 
 # Seconds that it pauses at least: less than the loop can count is nothing to it.
 _REST = 0.001
@@ -88,6 +92,19 @@ class Walks:
                 for what in _told(stored, known):
                     yield what, stored
             await asyncio.sleep(max(spent * _LEFT, _REST))
+
+    async def everything(self) -> AsyncGenerator[Variants, None]:
+        """See `Cache.everything`."""
+        for keys in self._some_keys():
+            began = self._clock.steady()
+            for key in keys:
+                if variants := self._memory.look(key):
+                    yield variants
+                # What was done with them is part of it.
+                if (spent := self._clock.steady() - began) >= _TURN:
+                    await asyncio.sleep(spent * _LEFT)
+                    began = self._clock.steady()
+            await asyncio.sleep(max((self._clock.steady() - began) * _LEFT, _REST))
 
     def resize(self, limit_bytes: int) -> None:
         """Let the tier hold at most that much as soon as what is too much has gone, in steps."""

@@ -2,8 +2,9 @@
 
 from stores.samples import sample
 
-from gateway.cache import Cache, Fetching
+from gateway.cache import Cache
 from gateway.rfc9111.stored import StoredResponse
+from gateway.stores.in_flight import Fetching
 
 KEY = "api /v1/products/1"
 OTHER = "api /v1/products/1?include_offers=true"

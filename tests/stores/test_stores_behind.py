@@ -246,3 +246,62 @@ async def test_a_mark_that_the_tier_has_lost_still_holds_where_memory_has_it(
     await tier.tier._cache.clear()
     await tier.tier.save(brought(slow))
     assert [(stored.outdated, stored.invalid) for stored in await cache.load(KEY)] == [(True, unsafe)]
+
+
+async def test_who_asks_for_a_key_that_is_being_loaded_waits_for_that(tier: Gated, clock: StillClock) -> None:
+    cache = behind(tier, clock)
+    fetch(cache)
+    await cache.close()
+    cache = behind(tier, clock)
+    found = await asyncio.gather(*(cache.load(KEY) for _ in range(10)))
+    assert (len({id(variants) for variants in found}), tier.calls["load"]) == (1, 1)
+
+
+async def test_who_waits_for_a_load_that_is_given_up_finds_nothing(tier: Gated, clock: StillClock) -> None:
+    cache = behind(tier, clock)
+    fetch(cache)
+    await cache.close()
+    cache = behind(tier, clock)
+    tier.before.clear()
+    first, second = (asyncio.create_task(cache.load(KEY)) for _ in range(2))
+    await tier.held.wait()
+    first.cancel()
+    assert await second == ()
+    tier.before.set()
+    assert len(await cache.load(KEY)) == 1
+
+
+async def test_finding_is_loading_without_bringing_anything(tier: Gated, clock: StillClock) -> None:
+    cache = behind(tier, clock)
+    stored = fetch(cache)
+    await cache.close()
+    assert await cache.find(KEY) == (stored,)
+    later = behind(tier, clock)
+    assert [found.began for found in await later.find(KEY)] == [stored.began]
+    assert later.stored_responses == 0
+
+
+async def test_what_no_walk_finds_is_outdated_where_it_is(tier: Gated, clock: StillClock) -> None:
+    cache = behind(tier, clock)
+    fetch(cache, OTHER)
+    await cache.close()
+    cache = behind(tier, clock)
+    stored = fetch(cache)
+    cache.outdate_behind(GROUPS)
+    assert await cache.load(OTHER) == ()
+    assert (cache.peek(KEY), stored.outdated) == ((stored,), False)
+    await cache.close()
+
+
+async def test_of_two_singled_out_in_one_place_the_later_began_counts(tier: Gated, clock: StillClock) -> None:
+    """The tier was told of the earlier one alone, and the later one was found again."""
+    cache = behind(tier, clock)
+    early = fetch(cache)
+    late = fetch(cache)
+    await cache.close()
+    cache = behind(tier, clock)
+    for stored in (late, early):
+        cache.outdate_one(stored)
+    assert await cache.load(KEY) == ()
+    await cache.close()
+    assert await tier.tier.load(KEY) == ()

@@ -136,7 +136,7 @@ class LeastRecentlyUsed(RuleBasedStateMachine):
         assert self.tier.evictions == self.evictions
 
 
-TestLeastRecentlyUsed = LeastRecentlyUsed.TestCase
+TestLeastRecentlyUsed = pytest.mark.slow(LeastRecentlyUsed.TestCase)
 
 GROUPS = st.lists(st.sampled_from(["a", "b", "c"]), max_size=3).map(tuple)
 PUTS = st.lists(st.tuples(KEYS, st.sampled_from(["de", "fr"]), GROUPS), max_size=30)

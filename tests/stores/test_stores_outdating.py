@@ -7,8 +7,9 @@ from stores.fetches import KEY, OTHER, StillClock, brought, fetch
 from stores.naive import Naive
 from stores.samples import sample, variant
 
-from gateway.cache import Cache, Fetching
+from gateway.cache import Cache
 from gateway.rfc9111.stored import StoredResponse
+from gateway.stores.in_flight import Fetching
 from gateway.stores.memory import MemoryTier
 
 pytestmark = pytest.mark.slow
