@@ -116,7 +116,7 @@ class Accepting:
         try:
             return await self._subjects_of(asking)
         except Problem:
-            self._settlement.repeat(op)
+            await self._settlement.repeat(op)
             raise
 
     async def _subjects_of(self, asking: "_Asking") -> tuple[str, ...]:

@@ -22,8 +22,8 @@ from gateway.background.turns import Turns
 from gateway.background.work import Parts, Work
 from gateway.collapse import Failed, Fetched, Private, Unkept
 from gateway.collapse import Outcome as Ended
+from gateway.errand import Errand
 from gateway.errors import Problem
-from gateway.fetch import Errand
 from gateway.house import House, Sound
 from gateway.lookup import Lookup
 from gateway.operation import Operation

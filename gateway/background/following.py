@@ -9,7 +9,7 @@ from gateway.admission.paging import further
 from gateway.answers.coding import unpacked
 from gateway.background.calling import ON_LOOP
 from gateway.background.work import Work
-from gateway.fetch import Errand
+from gateway.errand import Errand
 from gateway.messages import Outgoing
 from gateway.rfc9111.stored import StoredResponse
 from gateway.rfc9111.storing import head_fields

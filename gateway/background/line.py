@@ -32,7 +32,7 @@ _BELIEVED = 1.0
 _LOOK, _LOOK_IDLE = 1.0, 60.0
 
 # Seconds until a register that failed is asked again.
-_AGAIN = 5.0
+_AGAIN = 1.0
 
 
 class Line:
@@ -182,10 +182,11 @@ class Line:
             self._log.warning("step given up", **told, reason=ending.reason)
 
     async def _rest(self) -> None:
-        self._resting = False
         with suppress(TimeoutError):
             async with asyncio.timeout(_AGAIN):
                 await self._ended.wait()
+        # Steps that have failed meanwhile have failed by the same: that is no reason to rest again.
+        self._resting = False
 
     async def _do_without(self) -> None:
         """The config does not have it: what is to be done waits, as it may come back."""

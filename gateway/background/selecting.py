@@ -87,6 +87,8 @@ class Selecting:
         for selection in selections:
             for group in selection.groups:
                 wanted.setdefault(group, []).append(selection)
+        # What is on disk alone cannot be walked over: it is fetched again when it is asked for.
+        self._cache.outdate_behind(tuple(wanted))
         await self._turns.waited(lambda: self._collect(wanted, selections))
         for selection in selections:
             await self._jobs.found(selection.step, selection.slice(), last=True, now=self._clock.wall())

@@ -52,7 +52,7 @@ class Telling:
         subject = asked(background, query, b"", self._clock.wall()).subject
         if subject is None or status is None:
             raise Problem(Reason.bad_subject, f"`{background.subject.name}` is required.")
-        standing = self._settlement.repeat(op)
+        standing = await self._settlement.repeat(op)
         if background.subjects is not None:
             await self._known(background, subject)
         account = prepared.account or HOUSE

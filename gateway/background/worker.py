@@ -41,13 +41,17 @@ class Worker:
             if name not in self._lines:
                 line = self._lines[name] = Line(name, self._jobs, self._stages, self._parts, self._withheld)
                 self._running.start(line.run())
-        for line in self._lines.values():
-            line.wake()
+        self.wake_all()
 
     def wake(self, name: str) -> None:
         """The background refresh `name` may have something to do."""
         if name in self._lines:
             self._lines[name].wake()
+
+    def wake_all(self) -> None:
+        """Any of them may: another node has asked for something, or this one has begun to lead."""
+        for line in self._lines.values():
+            line.wake()
 
     @contextmanager
     def withholding(self, job: str) -> Iterator[None]:

@@ -93,14 +93,19 @@ FROM (
 """
 
 
-def accept(db: sqlite3.Connection, order: Order, now: float) -> Accepted | None:
+def new_id() -> str:
+    """For a job, by chance."""
+    return secrets.token_hex(_ID_BYTES)
+
+
+def accept(db: sqlite3.Connection, order: Order, id_: str, now: float) -> Accepted | None:
     """`ports.Jobs.accept`, within the caller's transaction; None where the account has too much under way.
 
-    Raises sqlite3.Error.
+    A new job has the id `id_`. Raises sqlite3.Error.
     """
     subjects = tuple(dict.fromkeys(order.subjects))
     asked = {"name": order.name, "account": order.account, "subjects": texts(subjects), "now": now}
-    asked["rank"] = rank(len(subjects))
+    asked |= {"rank": rank(len(subjects)), "id": id_}
     plan = joining(order, subjects, _under_way(db, asked))
     accepted = _own(db, order, plan)
     if accepted is None:
@@ -137,8 +142,8 @@ def _has_too_much(db: sqlite3.Connection, account: str) -> bool:
 
 
 def _begun(db: sqlite3.Connection, order: Order, plan: Joining, asked: dict[str, object]) -> Accepted:
-    now, id_ = asked["now"], secrets.token_hex(_ID_BYTES)
-    number = _insert(db, order, id_, now)
+    now = asked["now"]
+    number = _insert(db, order, asked["id"], now)
     sending = order.sending if order.first is Stage.trigger and plan.begins else None
     if sending is not None:
         _arm(db, number, order.name, sending, now)
@@ -150,10 +155,10 @@ def _begun(db: sqlite3.Connection, order: Order, plan: Joining, asked: dict[str,
     db.execute(_INTERESTED, asked | placed)
     db.execute(_COUNTED, placed)
     ending.finish(db, [number], asked["now"])
-    return Accepted(id_, plan.how)
+    return Accepted(str(asked["id"]), plan.how)
 
 
-def _insert(db: sqlite3.Connection, order: Order, id_: str, now: object) -> int:
+def _insert(db: sqlite3.Connection, order: Order, id_: object, now: object) -> int:
     subjects = len(set(order.subjects))
     subject = order.subjects[0] if subjects == 1 and not order.whole else None
     row = (id_, Kind.background, order.name, order.account, now, State.pending, subject, order.since, subjects)

@@ -20,7 +20,8 @@ WHERE works.name = ? AND works.subject = ? AND jobs.account = ? LIMIT 1
 """
 _PRUNE = """
 DELETE FROM jobs WHERE number IN (
-    SELECT number FROM jobs WHERE ended < ? AND NOT EXISTS (SELECT 1 FROM works WHERE works.job = jobs.number) LIMIT ?
+    SELECT number FROM jobs WHERE ended < ? AND NOT EXISTS (SELECT 1 FROM works WHERE works.job = jobs.number)
+    ORDER BY ended, number LIMIT ?
 )
 """
 _BEGIN = """

@@ -36,9 +36,10 @@ class JobRegister:
 
     async def accept(self, order: Order, now: float) -> Accepted:
         """Make a job of an order, or join one."""
-        accepted = await self._at(now, lambda db: accepting.accept(db, order, now))
+        id_ = accepting.new_id()
+        accepted = await self._at(now, lambda db: accepting.accept(db, order, id_, now))
         if accepted is None:
-            raise Problem(Reason.throttled, _TOO_MUCH, retry_after=_AGAIN)
+            raise too_much()
         return accepted
 
     async def withdraw(self, job: str, now: float) -> None:
@@ -123,3 +124,8 @@ class JobRegister:
             return action(db)
 
         return await self._transactions.run(call)
+
+
+def too_much() -> Problem:
+    """The account has too much under way."""
+    return Problem(Reason.throttled, _TOO_MUCH, retry_after=_AGAIN)

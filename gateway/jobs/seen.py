@@ -3,7 +3,7 @@
 import sqlite3
 
 # Seconds: smaller steps back only delay what is due by as much, and the latest time is written no more often.
-_SLACK = 1.0
+SLACK = 1.0
 
 _SET_BACK = (
     "UPDATE triggers SET began = min(began, :now), reached = min(reached, :now)",
@@ -14,13 +14,19 @@ _SET_BACK = (
 )
 
 
+def latest(db: sqlite3.Connection) -> float | None:
+    """What `see` was told last, None before the first time. Raises sqlite3.Error."""
+    at: float | None = db.execute("SELECT max(at) FROM seen").fetchone()[0]
+    return at
+
+
 def see(db: sqlite3.Connection, now: float) -> None:
     """Notes that it is `now`. Where it has been later, what is due after now is moved back by the difference.
 
     What began later than now began now: it is never recorded that a refresh began in the future. Raises sqlite3.Error.
     """
-    at: float | None = db.execute("SELECT max(at) FROM seen").fetchone()[0]
-    if at is not None and abs(now - at) < _SLACK:
+    at = latest(db)
+    if at is not None and abs(now - at) < SLACK:
         return
     if at is not None and now < at:
         for statement in _SET_BACK:

@@ -48,7 +48,7 @@ class _Call(Generic[T]):
         if error is None:
             self.future.set_result(self._result)  # type: ignore[arg-type]  # T may be None, so it cannot be tested
         else:
-            self.future.set_exception(_translated(error))
+            self.future.set_exception(translated(error))
         return error
 
 
@@ -70,7 +70,7 @@ class Transactions:
         Raises Problem(jobs_unavailable), and then it has changed nothing. It runs even if nobody waits for it any more.
         """
         if self._closed:
-            raise _unavailable()
+            raise unavailable()
         loop = asyncio.get_running_loop()
         call: _Call[T] = _Call(action, loop.create_future())
         self._waiting.append(call)
@@ -125,10 +125,11 @@ class Transactions:
             log.error("refreshes not written", reason=_name(error))
 
 
-def _translated(error: BaseException) -> BaseException:
+def translated(error: BaseException) -> BaseException:
+    """What a caller is told of an error: SQLite's, and those of values that it does not take, as a Problem."""
     match error:
         case sqlite3.Error() | OverflowError() | UnicodeError():
-            problem = _unavailable()
+            problem = unavailable()
             problem.__cause__ = error
             return problem
         case _:
@@ -140,5 +141,6 @@ def _name(error: BaseException) -> str:
     return getattr(error, "sqlite_errorname", type(error).__name__)
 
 
-def _unavailable() -> Problem:
+def unavailable() -> Problem:
+    """The register cannot be read or written."""
     return Problem(Reason.jobs_unavailable, retry_after=1)

@@ -5,7 +5,7 @@ Every change is one transaction, on the disk itself before its method returns; o
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +30,8 @@ CREATE INDEX keys_hint ON keys (hint);
 PRAGMA user_version = {VERSION};
 COMMIT;
 """
+_ADD_ACCOUNT = "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?)"
+_ADD_KEY = "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 # Seconds to wait for another connection's transaction.
 _PATIENCE = 1.0
 
@@ -73,7 +75,7 @@ class MadeKey(NamedTuple):
 class Change(NamedTuple):
     """One transaction, in this order: keys revoked `at`, keys that end `until`, an account in place of one, a new key.
 
-    The new key's own `number` says nothing yet.
+    The new key's own `number` is 0 where it is the next one.
     """
 
     at: float
@@ -127,6 +129,13 @@ class KeyDatabase:
                 return None
             return cls(db)
 
+    @classmethod
+    def in_memory(cls) -> "KeyDatabase":
+        """An empty one, which is gone once it is closed."""
+        db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        _prepare(db)
+        return cls(db)
+
     def close(self) -> None:
         """Closes the file."""
         self._db.close()
@@ -160,26 +169,44 @@ class KeyDatabase:
         """Every key that is shown as `hint`."""
         return _keys(self._db.execute("SELECT * FROM keys WHERE hint = ? ORDER BY number", (hint,)))
 
+    def next_number(self) -> int:
+        """The number of the next key."""
+        number: int = self._db.execute("SELECT coalesce(max(number), 0) + 1 FROM keys").fetchone()[0]
+        return number
+
     def apply(self, change: Change) -> int:
         """Makes a whole change, or nothing of it; the number of its new key, 0 without one."""
+        with self._whole():
+            return self._write(change)
+
+    def replace(self, accounts: Iterable[MadeAccount], keys: Iterable[MadeKey]) -> None:
+        """Holds these and nothing else from now on."""
+        with self._whole():
+            for table in ("accounts", "keys"):
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - no word of another's
+            self._db.executemany(_ADD_ACCOUNT, accounts)
+            self._db.executemany(_ADD_KEY, keys)
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """One transaction, undone where it does not end well."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            number = self._write(change)
+            yield
             self._db.execute("COMMIT")
         finally:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-        return number
 
     def _write(self, change: Change) -> int:
         db = self._db
         db.executemany("UPDATE keys SET revoked = ? WHERE number = ?", [(change.at, n) for n in change.revoked])
         db.executemany("UPDATE keys SET expires = ? WHERE number = ?", [(change.until, n) for n in change.ending])
         if change.account is not None:
-            db.execute("INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?)", change.account)
+            db.execute(_ADD_ACCOUNT, change.account)
         if change.key is None:
             return 0
-        return db.execute("INSERT INTO keys VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", change.key[1:]).lastrowid or 0
+        return db.execute(_ADD_KEY, (change.key.number or None, *change.key[1:])).lastrowid or 0
 
 
 @contextmanager

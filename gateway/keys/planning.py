@@ -44,6 +44,12 @@ class Planned:
             key=self.key,
         )
 
+    @property
+    def written(self) -> tuple[MadeKey, ...]:
+        """Every key that it changes or makes, as it is then."""
+        revoked = [key._replace(revoked=self.at) for key in self.revoked]
+        return (*revoked, *self.ending, *([] if self.key is None else [self.key]))
+
 
 def creation(database: KeyDatabase, directory: Directory, order: Creation, below: Below, wall: float) -> Planned:
     """One more key for a known account, or the first of a new one. Raises Refused.

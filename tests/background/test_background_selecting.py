@@ -48,6 +48,16 @@ def subject(name: str, *scopes: str) -> Step:
     return replace(STEP, subject=name, scopes=scopes or ("",))
 
 
+async def test_what_is_behind_memory_alone_is_outdated_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, ...]] = []
+    async with yard(tmp_path) as running:
+        monkeypatch.setattr(running.parts.cache, "outdate_behind", told.append)
+        await selecting(running, Found()).end(STEP, running.work)
+    [groups] = told
+    assert groups
+    assert all(group.endswith("1") for group in groups)
+
+
 async def test_what_has_the_subject_s_tags(tmp_path: Path) -> None:
     async with yard(tmp_path) as running:
         for target in ("/orders?storeId=1", "/orders?storeId=1&page=2", "/orders?storeId=2", "/orders"):

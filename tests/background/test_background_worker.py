@@ -233,6 +233,22 @@ async def test_a_register_out_of_reach_is_asked_again_later(tmp_path: Path, monk
         assert len(running.upstream.sent_to(SENDING.target)) == 1
 
 
+async def test_what_fails_while_it_rests_is_no_reason_to_rest_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "_AGAIN", 0.001)
+    async with yard(tmp_path) as running:
+        running.worker.configure()
+        [resting] = running.worker._lines.values()
+        rest = asyncio.create_task(resting._rest())
+        await asyncio.sleep(0)
+        step = Step(1, Stage.fetch, "stores", "none", "alpha", "1", None, (), 0.0)
+        await resting._give_up(step, Problem(Reason.jobs_unavailable))
+        assert resting._resting
+        await rest
+        assert not resting._resting
+
+
 async def test_a_bug_fails_its_step_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(*_: object) -> None:
         raise ZeroDivisionError

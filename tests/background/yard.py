@@ -26,6 +26,7 @@ from gateway.collapse import Collapse
 from gateway.costs import Costs
 from gateway.fetch import Fetcher
 from gateway.jobs.register import JobRegister
+from gateway.journalled import Journalled
 from gateway.ledger.accounts import Balance
 from gateway.ledger.ledger import Ledger
 from gateway.lookup import Live, Lookup
@@ -155,7 +156,7 @@ class Yard:
         self.meter = Meter(self.ledger, self.clock)
         self.meter.configure(Roster.of((ALPHA,), "UTC"))
         self.cache = Cache(MemoryTier(1 << 22), None, self.clock)
-        self.settlement = Settlement(self.meter, self.ledger)
+        self.settlement = Settlement(Journalled(self.meter, self.ledger))
         self.buffers = Buffers(1 << 24)
         collapse = Collapse(self.clock.steady)
         self.fetcher = Fetcher(self.cache, collapse, self.buffers, Costs(self.settlement), self.clock)
@@ -261,13 +262,19 @@ async def yard(folder: Path, *routes: Route, **policy: Any) -> AsyncIterator[Yar
 
     `policy` changes the upstream's.
     """
-    async with register_in(folder) as register:
-        running = Yard(folder, register, routes or (begins(background()), ORDERS), policy)
+    async with register_in(folder) as register, yard_with(register, folder, *routes, **policy) as running:
         yield running
-        await running.worker.finish()
-        await running.fetcher.finish()
-        await running.settlement.finish()
-        await running.cache.close()
-        assert (running.upstream.open, running.buffers.held, running.fetcher.in_flight) == (0, 0, 0)
-        assert (running.house.reserved, await running.ledger.drift()) == (0, 0)
-        await running.ledger.close()
+
+
+@asynccontextmanager
+async def yard_with(register: JobRegister, folder: Path, *routes: Route, **policy: Any) -> AsyncIterator[Yard]:
+    """The same with a register that others may share."""
+    running = Yard(folder, register, routes or (begins(background()), ORDERS), policy)
+    yield running
+    await running.worker.finish()
+    await running.fetcher.finish()
+    await running.settlement.finish()
+    await running.cache.close()
+    assert (running.upstream.open, running.buffers.held, running.fetcher.in_flight) == (0, 0, 0)
+    assert (running.house.reserved, await running.ledger.drift()) == (0, 0)
+    await running.ledger.close()

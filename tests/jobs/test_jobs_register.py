@@ -160,7 +160,7 @@ def test_an_order_takes_no_longer_the_more_accounts_share_its_work(tmp_path: Pat
 
 def accept(db: sqlite3.Connection, account: str) -> None:
     everything = order(*map(str, range(100)), account=account, whole=True, sending=REQUEST)
-    assert accepting.accept(db, everything, 100.0) is not None
+    assert accepting.accept(db, everything, account, 100.0) is not None
 
 
 def steps_of(db: sqlite3.Connection, action: Callable[[], None]) -> int:
