@@ -1,0 +1,1 @@
+"""Several processes of one gateway on one machine: a supervisor, and workers that share the client port."""
