@@ -102,6 +102,12 @@ def in_freshened_form(
     return stored if stored.splice is None else stored.replaced(head=spliced_head(stored.head))
 
 
+async def in_arrived_form(prepared: Prepared, stored: StoredResponse) -> StoredResponse:
+    """`stored`, as another node has fetched it, ready to be answered from."""
+    splice = await _spliced(stored.body) if prepared.route.tokens_in_body else None
+    return stored if splice is None else stored.replaced(head=spliced_head(stored.head), splice=splice)
+
+
 def in_full(
     prepared: Prepared, upstream: UpstreamPolicy, answer: StoredResponse, response: Response
 ) -> StoredResponse | None:

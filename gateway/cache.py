@@ -1,116 +1,55 @@
 """The cache as the pipeline sees it: memory first, a second tier behind it, and what outdates what is stored."""
 
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from math import inf, nextafter
-from typing import TypeVar, assert_never
+from typing import TypeVar
 
 from gateway.messages import Splice
-from gateway.ports import Clock, SecondTier
-from gateway.rfc9111.stored import StoredResponse
+from gateway.ports import Clock, Notes, SecondTier
+from gateway.rfc9111.stored import Selecting, StoredResponse
 from gateway.stores.behind import Behind
+from gateway.stores.in_flight import Fetching, InFlight
+from gateway.stores.loading import Loading
 from gateway.stores.memory import MemoryTier
 from gateway.stores.purging import Purge
-from gateway.stores.selection import Below, Everything, Exactly, Selection, Served, Tagged
+from gateway.stores.selection import Selection
+from gateway.stores.shared import Shared
 from gateway.stores.walking import Walks
 
 T = TypeVar("T")
 
 
-@dataclass(slots=True, eq=False)
-class Fetching:
-    """A fetch in flight. `began` (steady seconds) is what its stored response must carry as its own `began`.
-
-    `marks` says of each group, by its hash, before when a fetch must have begun to be outdated, where any in flight is.
-    """
-
-    groups: tuple[str, ...]
-    began: float
-    marks: Mapping[int, float]
-    ended: bool = False
-    overtaken: bool = False
-
-    @property
-    def outdated(self) -> bool:
-        """Whether a refresh that began later, or an unsafe method, outdated one of its groups before it ended."""
-        return self.overtaken or (not self.ended and self._meets_mark(self.groups))
-
-    def join(self, groups: tuple[str, ...]) -> None:
-        """It belongs to these groups too, and has from its beginning: so its response says (RFC 9875 §2)."""
-        self.overtaken = self.outdated or self._meets_mark(groups)
-
-    def end(self) -> None:
-        """Let `outdated` stay as it is now."""
-        self.overtaken = self.outdated
-        self.ended = True
-
-    def _meets_mark(self, groups: tuple[str, ...]) -> bool:
-        return bool(self.marks) and any(self.began < self.marks.get(hash(group), 0.0) for group in groups)
-
-
-class _InFlight:
-    """Fetches in flight, oldest first, and the marks on groups that one of them at least is older than.
-
-    A mark is kept whether or not its group has anything stored or in flight: a response may name its groups only when
-    it comes. None outlasts the fetches that were in flight when it was made. By hash: a group's name is as long as its
-    client likes, and where two share one a response is only not stored.
-    """
-
-    def __init__(self) -> None:
-        # Plain dicts would walk over all they have deleted at their front to find what is oldest.
-        self._fetches: OrderedDict[Fetching, None] = OrderedDict()
-        self._marks: OrderedDict[int, float] = OrderedDict()
-
-    def begin(self, groups: tuple[str, ...], now: float) -> Fetching:
-        fetching = Fetching(groups, now, self._marks)
-        self._fetches[fetching] = None
-        return fetching
-
-    def end(self, fetching: Fetching) -> None:
-        fetching.end()
-        self._fetches.pop(fetching, None)
-        oldest = self._oldest()
-        while self._marks and next(iter(self._marks.values())) <= oldest:
-            self._marks.popitem(last=False)
-
-    def mark(self, groups: tuple[str, ...], before: float) -> None:
-        if self._oldest() < before:
-            for group in map(hash, groups):
-                self._marks[group] = max(before, self._marks.pop(group, 0.0))
-
-    def purge(self, selection: Selection, before: float) -> None:
-        match selection:
-            case Exactly() | Tagged():
-                self.mark(selection.groups, before)
-            case Below() | Served() | Everything():
-                for fetching in self._fetches:
-                    fetching.overtaken = fetching.overtaken or selection.may_take(fetching.groups)
-            case _:
-                assert_never(selection)
-
-    def _oldest(self) -> float:
-        return next((fetching.began for fetching in self._fetches), inf)
-
-
 class Cache:
-    """Stored responses in `memory`, and behind it in `second` where there is one.
+    """Stored responses in `memory`, and behind it in `second` where there is one, or in the `shared` tier of a fleet.
 
     `peek` gives every variant in memory under a key, most recently received first, outdated ones included: as long as
     it gives the very same tuple, nothing in that has changed. It is the memory tier's own `get`, as every hit calls it.
 
-    All but `load`, `purge`, `survey` and `close` is synchronous; what the second tier is to know is told by tasks that
-    the cache owns.
+    All but `load`, `find`, `purge`, `survey` and `close` is synchronous; what the second tier is to know is told by
+    tasks that the cache owns, and stands in its `notes` until then. All that it holds was before `latest`.
     """
 
-    def __init__(self, memory: MemoryTier, second: SecondTier | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        memory: MemoryTier,
+        second: SecondTier | None,
+        clock: Clock,
+        notes: Notes | None = None,
+        latest: float = 0.0,
+        shared: Shared | None = None,
+    ) -> None:
         self.peek: Callable[[str], tuple[StoredResponse, ...]] = memory.get
         self._memory = memory
         self._walks = Walks(memory, clock)
-        self._behind = None if second is None else Behind(second)
+        self._behind = None if second is None else Behind(second, notes)
+        self._shared = shared
+        self._loads = Loading(memory, self._walks, shared or self._behind)
         self._clock = clock
-        self._latest = 0.0
-        self._in_flight = _InFlight()
+        self._latest = latest
+        self._in_flight = InFlight()
+        if shared is not None:
+            shared.serve(self)
 
     @property
     def stored_responses(self) -> int:
@@ -130,22 +69,31 @@ class Cache:
     @property
     def has_second_tier(self) -> bool:
         """Whether `load` can find what `peek` does not."""
-        return self._behind is not None
+        return self._behind is not None or self._shared is not None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether `load` can find better than what `peek` does: another node may have fetched it since."""
+        return self._shared is not None
 
     def look(self, key: str) -> tuple[StoredResponse, ...]:
         """As `peek`, but not a use of the key: what was used least recently stays that."""
         return self._memory.look(key)
 
     async def load(self, key: str) -> tuple[StoredResponse, ...]:
-        """As `peek`, after bringing into memory what the second tier holds under `key`; a failing one holds nothing."""
-        found = () if self._behind is None else await self._behind.load(key)
-        # What memory got meanwhile stays, even if it is outdated: the same response may be the one found.
-        held = {stored.selecting for stored in self._memory.get(key)}
-        for stored in found:
-            if stored.selecting not in held:
-                self._memory.meet(stored)
-                self._memory.put(stored)
-        return self._memory.get(key)
+        """As `peek`, after bringing into memory what lies behind it under `key`; a failing tier holds nothing.
+
+        Once for all who ask meanwhile.
+        """
+        return await self._loads.load(key)
+
+    async def renew(self, key: str) -> tuple[StoredResponse, ...]:
+        """As `load`, with all that was stored before this is called."""
+        return await self._loads.renew(key)
+
+    async def find(self, key: str) -> tuple[StoredResponse, ...]:
+        """What `load` would give, brought nowhere."""
+        return await self._loads.find(key)
 
     def is_replaced(self, stored: StoredResponse) -> bool:
         """Whether something else has taken the place of `stored` in memory since it was looked up, or outdated it."""
@@ -154,11 +102,13 @@ class Cache:
 
     def begin(self, groups: tuple[str, ...]) -> Fetching:
         """Register a fetch in flight, about to be sent; `end` must follow whatever becomes of it."""
-        return self._in_flight.begin(groups, self._now())
+        return self._in_flight.begin(groups, self._now(), 0 if self._shared is None else self._shared.known)
 
     def end(self, fetching: Fetching) -> None:
         """The fetch is over; nothing of it can be stored any more. Idempotent."""
         self._in_flight.end(fetching)
+        if fetching.brought is not None and self._shared is not None:
+            self._shared.end(fetching)
 
     def store(self, fetching: Fetching, stored: StoredResponse) -> bool:
         """Keep what `fetching` brought; whether it is kept.
@@ -167,13 +117,26 @@ class Cache:
         place began later, or if it is larger than the memory tier. Once ended, a fetch can no longer be outdated, so
         that nothing is taken from it.
         """
-        fetching.join(stored.groups)
-        if fetching.outdated or fetching.ended or not self._memory.put(stored):
+        if not self.take_in(fetching, stored):
             return False
-        self._walks.make_room()
         if self._behind is not None:
             self._behind.save(stored)
+        if self._shared is not None:
+            self._shared.save(stored, fetching)
         return True
+
+    def take_in(self, fetching: Fetching, stored: StoredResponse) -> bool:
+        """As `store`, in memory alone: what another node has fetched meanwhile, and stores for all."""
+        fetching.join(stored.groups)
+        if fetching.outdated or fetching.ended or fetching.deposed or not self._memory.put(stored):
+            return False
+        self._walks.make_room()
+        return True
+
+    async def saved(self, key: str) -> None:
+        """Return once other nodes can find what was stored under `key`, or it has been given up."""
+        if self._shared is not None:
+            await self._shared.written(key)
 
     def attach(self, stored: StoredResponse, head: bytes, splice: Splice) -> None:
         """Give `stored` a splice made on demand, and the field section that goes with it, so that they are counted."""
@@ -185,18 +148,36 @@ class Cache:
         That is whatever began before it, stored or in flight, and what is stored under other keys whenever it began:
         the upstream may have answered it from before the refresh. Only what a later force refresh brought stays.
         """
-        self._drop(fetching.groups if groups is None else groups, fetching.began, self._now(), key)
+        groups = fetching.groups if groups is None else groups
+        self._drop(groups, fetching.began, self._now(), key)
+        if self._shared is not None:
+            self._shared.drop(groups, unsafe=False, fetching=fetching)
 
     def invalidate(self, groups: tuple[str, ...]) -> None:
         """An unsafe method has succeeded (RFC 9111 §4.4): outdate all in `groups` that began before now."""
         now = self._now()
         self._drop(groups, now, now, None)
+        if self._shared is not None:
+            self._shared.drop(groups, unsafe=True)
+
+    def outdate_behind(self, groups: tuple[str, ...]) -> None:
+        """Outdate what lies behind memory in `groups` by now, and nothing in memory: `members` finds that alone.
+
+        In a fleet that is what all others hold.
+        """
+        if self._behind is not None and groups:
+            now = self._now()
+            self._behind.drop(groups, now, now, None)
+        if self._shared is not None and groups:
+            self._shared.drop(groups, unsafe=False)
 
     def outdate_one(self, stored: StoredResponse) -> None:
         """`stored` is known to have changed (RFC 9111 §4.3.5): outdate it alone, or its copy where it was loaded."""
         self._memory.outdate(stored)
         if self._behind is not None:
             self._behind.outdate(stored, self._now())
+        if self._shared is not None:
+            self._shared.outdate(stored)
 
     def forget(self, stored: StoredResponse) -> None:
         """`stored` may not be kept any longer (RFC 9111 §5.2.2.5): remove it alone, or its copy where it was loaded."""
@@ -209,14 +190,41 @@ class Cache:
         From the first moment on nothing that was stored or in flight before is served as fresh. Returns once all has
         been met and the second tier was told, or failed to listen and is told later; goes on where it is cancelled.
         Stale since now: served while one fetch revalidates it or after an error where that is allowed, and validated.
+        Raises Problem(ledger_unavailable) where a fleet's other nodes may not know of it yet.
         """
         purge = Purge(selection, self._now(), hard)
-        self._in_flight.purge(selection, purge.before)
-        met = self._walks.purge(purge)
+        met = self._purge(purge)
         if self._behind is not None:
             await self._behind.purge(purge)
+        if self._shared is not None:
+            await self._shared.purge(purge)
         await met
         return purge.purged
+
+    async def told(self) -> None:
+        """Return once no other node serves as fresh what was outdated here so far, at once where there is none.
+
+        Raises Problem(ledger_unavailable) where that is not known; it is told as soon as it can be.
+        """
+        if self._shared is not None:
+            await self._shared.told()
+
+    def hear_mark(self, groups: tuple[str, ...], *, unsafe: bool) -> None:
+        """Another node has outdated `groups`: whatever belongs to them here by now, stored or in flight."""
+        now = self._now()
+        # No key is the empty one. What that spares must not be invalid, and nothing that is here is spared.
+        self._memory.mark(groups, now, now, None if unsafe else "")
+        self._in_flight.mark(groups, now)
+
+    def hear_one(self, key: str, selecting: Selecting) -> None:
+        """Another node has outdated the stored response under `key` with these selecting header fields."""
+        for stored in self._memory.look(key):
+            if stored.selecting == selecting:
+                self._memory.outdate(stored)
+
+    def hear_purge(self, selection: Selection, *, hard: bool) -> None:
+        """Another node has purged what `selection` takes."""
+        self._purge(Purge(selection, self._now(), hard))
 
     async def survey(
         self, selection: Selection, after: str = "", most: int = 100
@@ -237,15 +245,35 @@ class Cache:
         """
         return self._walks.members(wanted)
 
+    def everything(self) -> AsyncGenerator[tuple[StoredResponse, ...], None]:
+        """All that is in memory, the variants of a key at a time; looking is no use of them.
+
+        It takes its time, a tenth of the loop's at most, with what is done in between: a millisecond and then a pause.
+        What is there all the while is met, once unless it moved meanwhile.
+        """
+        return self._walks.everything()
+
     def resize(self, limit_bytes: int) -> None:
         """Hold at most that much in memory; what is too much goes in steps, least recently used first."""
         self._walks.resize(limit_bytes)
 
     async def close(self) -> None:
-        """Wait until every walk has ended, and the second tier has been told everything or has failed to listen."""
+        """Wait until every walk has ended, and what lies behind memory has been told everything or did not listen."""
         await self._walks.finish()
         if self._behind is not None:
             await self._behind.close()
+        if self._shared is not None:
+            await self._shared.close()
+
+    @property
+    def settled(self) -> bool:
+        """Whether what lies behind memory has been told everything that it is to know."""
+        behind = self._shared or self._behind
+        return behind is None or behind.settled
+
+    def _purge(self, purge: Purge) -> asyncio.Future[None]:
+        self._in_flight.purge(purge.selection, purge.before)
+        return self._walks.purge(purge)
 
     def _drop(self, groups: tuple[str, ...], began: float, now: float, keep: str | None) -> None:
         self._memory.mark(groups, began, now, keep)

@@ -14,6 +14,7 @@ from enum import Enum, IntEnum
 from gateway.errors import Problem
 from gateway.exchange import Exchange
 from gateway.messages import Stream
+from gateway.ports import Lease
 from gateway.rfc9111.stored import StoredResponse
 from gateway.rfc9111.storing import Unstorable
 
@@ -22,6 +23,7 @@ class Unkept(Enum):
     """Why an answer was not kept although its fields allow it: `detail` words the Cache-Status, the name the metric."""
 
     outdated = "a refresh outdated the response while it was fetched"
+    deposed = "another node was to fetch it by then, and may have brought something later"
     no_room = "the response is larger than the memory tier, or a newer one is stored"
     undelimited = "nothing but the connection's close tells the end of the response"
 
@@ -40,7 +42,7 @@ class Fetched:
 
     `kept` says whether it is stored now; if not, `reason` says why, and callers get it this once. `validated`: the
     upstream's 304 freshened what was stored. `own` is what its first caller gets instead, where fields of the answer
-    may go to nobody else.
+    may go to nobody else. `found`: nothing was fetched, as another node had stored it meanwhile; callers decide again.
     """
 
     stored: StoredResponse
@@ -48,6 +50,7 @@ class Fetched:
     reason: NotKept | None = None
     validated: bool = False
     own: StoredResponse | None = None
+    found: bool = False
 
 
 @dataclass(slots=True)
@@ -101,16 +104,33 @@ class Flight:
     """One fetch under way, and those who wait for it.
 
     `is_outdated`: a refresh or an unsafe method has overtaken it, so that whoever asks now must not get its answer.
-    `exchange` tells how long the upstream takes, None until it is asked.
+    `exchange` tells how long the upstream takes, None until it is asked. `shared`: others may find it; then it has the
+    `lease` of the fleet where there is one. `elsewhere`: another node's fetch brought what it lands with, which was
+    `waited` for so many seconds.
     """
 
-    __slots__ = ("_followers", "_leader", "exchange", "is_outdated", "key", "rank")
+    __slots__ = (
+        "_followers",
+        "_leader",
+        "elsewhere",
+        "exchange",
+        "is_outdated",
+        "key",
+        "lease",
+        "rank",
+        "shared",
+        "waited",
+    )
 
     def __init__(self, key: str, rank: Rank) -> None:
         self.key = key
         self.rank = rank
         self.is_outdated: Callable[[], bool] = _never
         self.exchange: Exchange | None = None
+        self.shared = False
+        self.lease: Lease | None = None
+        self.elsewhere = False
+        self.waited = 0.0
         self._leader: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._followers: list[asyncio.Future[Outcome]] = []
 
@@ -167,6 +187,7 @@ class Collapse:
         flight = Flight(key, rank)
         if not alone and not self.is_private(key):
             self._flights[key, rank] = flight
+            flight.shared = True
         return flight
 
     def land(self, flight: Flight, outcome: Outcome) -> bool:

@@ -74,6 +74,8 @@ class Concluding:
     async def _deliver(self, lookup: Lookup, outcome: Fetched) -> Answer | None:
         """Answer with what was fetched, unless it is for others only or a refresh has outdated it meanwhile."""
         op, stored = lookup.op, outcome.stored
+        if outcome.found:
+            return None
         # Whose own fetch it was takes it as it is: Vary may name a field that every exchange has anew.
         if op.collapsed and (varying := stored.selecting) and not matches(varying, lookup.seen((stored,))):
             self._collapse.mark_private(lookup.prepared.key)

@@ -10,7 +10,7 @@ from gateway.admission.prepared import Prepared, group
 from gateway.admission.snapshot import UpstreamPolicy
 from gateway.admission.target import canonical_path
 from gateway.arrival import in_freshened_form
-from gateway.cache import Cache, Fetching
+from gateway.cache import Cache
 from gateway.errors import Problem
 from gateway.messages import Fields, Response, Stream
 from gateway.ports import Clock
@@ -18,6 +18,7 @@ from gateway.rfc9111.invalidation import invalidated_groups, invalidates, named_
 from gateway.rfc9111.stored import Policy, StoredResponse, Times
 from gateway.rfc9111.storing import Storability, Storable, Unstorable, head_fields, storability
 from gateway.rfc9111.validation import head_freshens
+from gateway.stores.in_flight import Fetching
 
 # What a HEAD's answer must be to tell of the stored GET: there as it was, there in another form, or gone.
 _TELLING = frozenset({200, 404, 410})

@@ -82,11 +82,16 @@ UNSENT = frozenset(
 """The upstream has seen nothing of the request."""
 
 
+class Overtaken(Exception):
+    """What was to be reused may have been outdated by another node, whose word has come by now: decide again."""
+
+
 class Problem(Exception):
     """An answer of the gateway's own.
 
     `detail` is shown to the client and must hold no secret; `retry_after` is in seconds; `fields` are sent besides
-    (`Allow`, `WWW-Authenticate`). `upstream_status` is the status the upstream gave, where it gave one.
+    (`Allow`, `WWW-Authenticate`). `upstream_status` is the status the upstream gave, where it gave one. Of what is
+    refused as it is prepared `route` names the route, if any, and `asker` whose API key it was: account, organization.
     """
 
     def __init__(
@@ -105,6 +110,7 @@ class Problem(Exception):
         self.fields = fields
         self.upstream_status = upstream_status
         self.route = ""
+        self.asker: tuple[str, str] | None = None
 
 
 class BadStart(Exception):

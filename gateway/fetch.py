@@ -4,77 +4,52 @@ It is owned by the gateway: it runs to its end, stores what it may and lands its
 """
 
 import asyncio
-from dataclasses import dataclass, replace
+from contextlib import suppress
 
 import structlog
-from multidict import CIMultiDict
 
-from gateway.admission.prepared import Prepared
 from gateway.admission.pricing import delivers
-from gateway.admission.provision import Intent
-from gateway.admission.snapshot import CachePolicy, UpstreamPolicy
-from gateway.arrival import in_freshened_form, in_full, in_full_freshened, in_stored_form
-from gateway.cache import Cache, Fetching
-from gateway.collapse import Collapse, Failed, Fetched, Flight, Outcome, Private, Unkept
+from gateway.cache import Cache
+from gateway.collapse import Collapse, Failed, Fetched, Flight, Outcome, Private
 from gateway.costs import Costs
+from gateway.errand import Errand
 from gateway.errors import Problem, Reason
 from gateway.exchange import Exchange
-from gateway.messages import Fields, Outgoing, Response, Stream
-from gateway.parts import Parts
-from gateway.ports import Clock, Upstream
-from gateway.reading import Buffers, asked, failure, is_proven, judge, read
-from gateway.rfc9111.reuse import ERRORS, usable_on_error
-from gateway.rfc9111.selecting import matches
-from gateway.rfc9111.stored import StoredResponse, Times
-from gateway.rfc9111.storing import NotStored, Storability, Storable, Unstorable, head_fields, storability
-from gateway.rfc9111.validation import conditional_fields, freshens
+from gateway.keeping import Keeping
+from gateway.landing import landing
+from gateway.messages import Stream
+from gateway.ports import Clock, Guard, Landed, Lease
+from gateway.reading import Buffers, asked, judge, read
+from gateway.rfc9111.storing import Unstorable
+from gateway.stores.in_flight import Fetching
+from gateway.stores.telling import marked
 from gateway.tasks import Tasks
 
-
-# Not frozen, nor are the outcomes: that makes them cost several times as much, and each miss makes them.
-@dataclass(slots=True)
-class Errand:
-    """What one fetch is to do: the prepared request, what goes out, and the stored response to validate, if any.
-
-    `selecting` are the fields that select among the upstream's answers. `ranged`: it asks for a part. `unstored`: the
-    request said no-store. `ours`: the gateway fetches of its own accord.
-    """
-
-    prepared: Prepared
-    cache: CachePolicy
-    outgoing: Outgoing
-    selecting: Fields
-    policy: UpstreamPolicy
-    upstream: Upstream
-    validating: StoredResponse | None = None
-    ranged: bool = False
-    unstored: bool = False
-    ours: bool = False
-
-    @property
-    def forced(self) -> bool:
-        """Whether this is a force refresh's fetch."""
-        return self.prepared.intent is Intent.force_refresh
-
-    def unconditional(self) -> "Errand":
-        """The same, without validating anything."""
-        fields = CIMultiDict(self.outgoing.fields)
-        for name, _ in conditional_fields(self.validating) if self.validating is not None else ():
-            fields.popall(name, None)
-        return replace(self, outgoing=replace(self.outgoing, fields=fields), validating=None)
+_SAVED = 1.0
+"""Seconds at most for which a lease waits for what was fetched to be stored for other nodes."""
 
 
 class Fetcher:
-    """Runs errands in tasks that nobody else owns."""
+    """Runs errands in tasks that nobody else owns; those that other nodes may have as well as `guard` says."""
 
-    def __init__(self, cache: Cache, collapse: Collapse, buffers: Buffers, costs: Costs, clock: Clock) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        collapse: Collapse,
+        buffers: Buffers,
+        costs: Costs,
+        clock: Clock,
+        guard: Guard | None = None,
+    ) -> None:
         self._cache = cache
         self.collapse = collapse
         self.buffers = buffers
         self.costs = costs
         self._clock = clock
-        self._parts = Parts(cache, clock)
+        self._guard = guard
+        self._keeping = Keeping(cache, clock)
         self._tasks = Tasks()
+        self._landings = Tasks()
         self._log = structlog.get_logger("gateway.fetch")
 
     @property
@@ -84,17 +59,73 @@ class Fetcher:
 
     def start(self, flight: Flight, errand: Errand) -> None:
         """Run the errand; it lands the flight."""
-        self._tasks.start(self._run(flight, errand))
+        if self._guard is None or not _is_the_fleets(flight, errand):
+            self._tasks.start(self._lead(flight, errand, None))
+        else:
+            self._tasks.start(self._ask(self._guard, flight, errand))
 
     async def finish(self) -> None:
         """Wait for every errand."""
         await self._tasks.finish()
+        await self._landings.finish()
 
-    async def _run(self, flight: Flight, errand: Errand) -> None:
+    async def _ask(self, guard: Guard, flight: Flight, errand: Errand) -> None:
+        """Lead the flight, or land it with what another node's brings."""
+        since = self._clock.steady()
+        found: Outcome | Lease | None = Failed(Problem(Reason.internal_error))
+        try:
+            found = await self._seek(guard, flight, errand)
+        except Exception as error:  # noqa: BLE001 - a bug of ours, which its callers are told of as such
+            self._log.error("fetch failed", route=errand.prepared.route.name, exc_info=error)
+        if isinstance(found, Fetched | Failed | Private):
+            flight.elsewhere, flight.waited = True, self._clock.steady() - since
+            self.collapse.land(flight, found)
+            return
+        if not errand.outgoing.background:
+            errand.spent = self._clock.steady() - since
+        await self._lead(flight, errand, found)
+
+    async def _seek(self, guard: Guard, flight: Flight, errand: Errand) -> Outcome | Lease | None:
+        """What another node's fetch brings, in the time that this one has; else the lease, None to go on without."""
+        prepared = errand.prepared
+        fetching = self._cache.begin(prepared.memberships())
+        flight.is_outdated = lambda: fetching.outdated
+        try:
+            async with asyncio.timeout(None if errand.outgoing.background else errand.seconds):
+                found = await guard.ask(flight.key, flight.rank, marked(fetching.groups))
+            if isinstance(found, Landed):
+                return await self._keeping.take_in(errand, fetching, found)
+            if found is None:
+                self.collapse.part(flight)
+                return None
+            return await self._granted(found, errand, fetching)
+        except TimeoutError:
+            return Failed(Problem(Reason.upstream_read_timeout))
+        finally:
+            self._cache.end(fetching)
+
+    async def _granted(self, lease: Lease, errand: Errand, fetching: Fetching) -> Outcome | Lease:
+        """The lease, unless another node has stored meanwhile what makes the fetch needless."""
+        outcome: Fetched | Failed | None = Failed(Problem(Reason.internal_error))
+        try:
+            stored = await self._keeping.find(errand)
+            outcome = None if stored is None else Fetched(stored, kept=True, found=True)
+            return outcome or lease
+        finally:
+            # Whatever happens here, nobody may wait for a fetch that does not begin.
+            if outcome is not None:
+                self._landings.start(self._land(lease, errand, fetching, outcome))
+
+    async def _lead(self, flight: Flight, errand: Errand, lease: Lease | None) -> None:
         outcome: Outcome | None = None
+        if errand.forced and errand.prepared.reads_content and self._cache.has_second_tier:
+            # What it replaces tells of groups.
+            await self._cache.load(errand.prepared.key)
         fetching = self._cache.begin(errand.prepared.memberships())
         flight.is_outdated = lambda: fetching.outdated
         exchange = flight.exchange = Exchange(self._clock.steady())
+        if lease is not None:
+            flight.lease, fetching.token = lease, lease.token
         try:
             outcome = await self._fetch(flight, errand, fetching, exchange)
         except Problem as problem:
@@ -103,164 +134,76 @@ class Fetcher:
             self._log.error("fetch failed", route=errand.prepared.route.name, exc_info=error)
         finally:
             exchange.ended(self._clock.steady())
-            self._cache.end(fetching)
             outcome = outcome or Failed(Problem(Reason.internal_error))
+            if lease is None:
+                self._cache.end(fetching)
+            else:
+                self._landings.start(self._land(lease, errand, fetching, outcome))
             if not self.collapse.land(flight, outcome) and isinstance(outcome, Private):
                 await _give_up(outcome)
 
     async def _fetch(self, flight: Flight, errand: Errand, fetching: Fetching, exchange: Exchange) -> Outcome:
         route = errand.prepared.route
         try:
-            async with asyncio.timeout(total := errand.policy.total_timeout) as deadline:
+            async with asyncio.timeout(total := errand.seconds) as deadline:
                 stream = await asked(errand.upstream, errand.outgoing, total, deadline)
                 exchange.answered(self._clock.steady())
                 if problem := judge(stream, ours=route.send_credentials, metered=not route.public):
                     await stream.close()
                     return Failed(problem)
-                if _confirms_another(errand, stream):
+                if stream.status == 304 and not errand.is_answered_by(stream.fields):
                     await stream.close()
                     return await self._fetch(flight, errand.unconditional(), fetching, exchange)
                 # What of a part may be stored or shared is what might be of the whole.
                 status = 200 if errand.ranged and stream.status == 206 else stream.status
-                verdict = self._verdict(errand, status, stream.fields)
-                if _is_personal(errand, verdict) and stream.status != 304:
-                    self.collapse.part(flight)
+                verdict = self._keeping.verdict(errand, status, stream.fields)
+                if errand.is_personal(verdict) and stream.status != 304:
+                    self._part(flight)
                 answer = await read(stream, errand.cache.max_body, self.buffers)
                 exchange.ended(self._clock.steady())
                 deadline.reschedule(None)
         except TimeoutError:
             raise Problem(Reason.upstream_read_timeout) from None
         if isinstance(answer, Stream):
-            self.collapse.part(flight)
+            self._part(flight)
             if errand.forced and answer.delimited and delivers(answer.status):
-                self._outdate(errand, fetching, (*fetching.groups, *self._told_before(errand)))
+                self._keeping.outdate_streamed(errand, fetching)
             return Private(answer, Unstorable.too_large)
         # Before anything is made of it: what the vendor charged it has charged for an answer of no use too.
         await self.costs.record(errand.prepared, errand.policy, answer, ours=errand.ours)
-        return await self._conclude(errand, fetching, verdict, stream, answer)
+        # Whoever was given the lease meanwhile may have brought something later.
+        fetching.deposed = flight.lease is not None and flight.lease.lapsed
+        return await self._keeping.conclude(errand, fetching, verdict, stream, answer)
 
-    async def _conclude(
-        self, errand: Errand, fetching: Fetching, verdict: Storability, stream: Stream, response: Response
-    ) -> Outcome:
-        """What a whole answer means: a 304 freshens, a public route's 5xx fails, the rest is stored where it may."""
-        if response.status == 304 and errand.validating is not None:
-            return self._freshen(errand, fetching, errand.validating, response)
-        if not is_proven(stream, response.body):
-            answer = await self._answer(errand, fetching, response, keep=False)
-            return Private(answer, Unkept.undelimited)
-        if errand.ranged and response.status == 206:
-            return await self._keep_part(errand, fetching, verdict, response)
-        if response.status in ERRORS and self._has_spare(errand):
-            # Not even one that may be stored takes the place of what it would be served instead of.
-            return Failed(failure(stream), await self._answer(errand, fetching, response, keep=False))
-        return await self._keep_whole(errand, fetching, verdict, stream, response)
+    def _part(self, flight: Flight) -> None:
+        """What arrives is for the first caller alone: everybody else goes on, on every node."""
+        self.collapse.part(flight)
+        if flight.lease is not None:
+            self._landings.start(flight.lease.part())
 
-    async def _keep_whole(
-        self, errand: Errand, fetching: Fetching, verdict: Storability, stream: Stream, response: Response
-    ) -> Outcome:
-        answer = await self._answer(errand, fetching, response, keep=isinstance(verdict, Storable))
-        before = self._told_before(errand)
-        kept = isinstance(verdict, Storable) and self._store(errand, fetching, answer)
-        if response.status >= 500 and not kept:
-            return Failed(failure(stream), answer)
-        if errand.forced and delivers(response.status):
-            self._outdate(errand, fetching, (*answer.groups, *before))
-        if isinstance(verdict, NotStored):
-            return _unkept(errand, verdict, answer)
-        own = in_full(errand.prepared, errand.policy, answer, response)
-        return Fetched(answer, kept, None if kept else _left_out(fetching), own=own)
+    async def _land(self, lease: Lease, errand: Errand, fetching: Fetching, outcome: Outcome) -> None:
+        """Give other nodes the outcome, and the lease back once what is stored can be found by them."""
+        try:
+            if errand.forced:
+                await lease.arrive()
+            if isinstance(outcome, Private):
+                await lease.part()
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SAVED):
+                    await self._cache.saved(errand.prepared.key)
+            told = await self._told()
+            await lease.land(lambda: landing(outcome if told else None, fetching, self._clock.steady()))
+        finally:
+            self._cache.end(fetching)
 
-    async def _keep_part(self, errand: Errand, fetching: Fetching, verdict: Storability, response: Response) -> Outcome:
-        answer = await self._answer(errand, fetching, response, keep=isinstance(verdict, Storable))
-        if isinstance(verdict, NotStored):
-            return _unkept(errand, verdict, answer)
-        kept = self._parts.keep(fetching, answer, errand.selecting, errand.cache.max_body)
-        own = in_full(errand.prepared, errand.policy, answer, response)
-        return Fetched(answer, kept, None if kept else Unstorable.partial, own=own)
-
-    def _freshen(self, errand: Errand, fetching: Fetching, validated: StoredResponse, response: Response) -> Outcome:
-        times = self._times(fetching)
-        stored = in_freshened_form(errand.prepared, errand.policy, errand.selecting, validated, response, times)
-        own = in_full_freshened(errand.prepared, errand.policy, stored, response)
-        verdict = self._verdict(errand, stored.status, head_fields(stored.head))
-        if isinstance(verdict, NotStored):
-            if verdict.reason is not Unstorable.authorization:
-                self._cache.forget(validated)
-            if verdict.personal:
-                return Private(own or stored, verdict.reason, validated=True)
-            return Fetched(stored, kept=False, reason=verdict.reason, validated=True, own=own)
-        if self._cache.is_replaced(validated):
-            return Fetched(stored, kept=False, reason=Unkept.outdated, validated=True, own=own)
-        kept = self._store(errand, fetching, stored)
-        return Fetched(stored, kept, None if kept else _left_out(fetching), validated=True, own=own)
-
-    def _store(self, errand: Errand, fetching: Fetching, answer: StoredResponse) -> bool:
-        """Keep it, and nothing else that its request would have been answered with: its Vary may have changed."""
-        if not self._cache.store(fetching, answer):
+    async def _told(self) -> bool:
+        """Whether all nodes can know what is outdated: who is answered elsewhere may believe that they do."""
+        try:
+            await self._cache.told()
+        except Problem:
             return False
-        self._parts.forget(answer.key)
-        for other in self._cache.peek(answer.key):
-            if (
-                other is not answer
-                and other.selecting != answer.selecting
-                and matches(other.selecting, errand.selecting)
-            ):
-                self._cache.forget(other)
         return True
-
-    def _told_before(self, errand: Errand) -> tuple[str, ...]:
-        """What content told of the groups of what a force refresh replaces: it may belong to others now, or be gone."""
-        if not (errand.forced and errand.prepared.reads_content):
-            return ()
-        return tuple([group for stored in self._cache.look(errand.prepared.key) for group in stored.groups])
-
-    def _outdate(self, errand: Errand, fetching: Fetching, groups: tuple[str, ...]) -> None:
-        self._cache.outdate(fetching, errand.prepared.key, errand.prepared.outdated(groups))
-
-    async def _answer(self, errand: Errand, fetching: Fetching, response: Response, *, keep: bool) -> StoredResponse:
-        times = self._times(fetching)
-        return await in_stored_form(errand.prepared, errand.policy, errand.selecting, response, times, keep=keep)
-
-    def _has_spare(self, errand: Errand) -> bool:
-        variants, now = self._cache.peek(errand.prepared.key), self._clock.steady()
-        demands = errand.prepared.demands
-        return usable_on_error(variants, errand.selecting, errand.cache.policy, now, demands=demands) is not None
-
-    def _times(self, fetching: Fetching) -> Times:
-        return Times(fetching.began, self._clock.steady(), self._clock.wall())
-
-    def _verdict(self, errand: Errand, status: int, fields: Fields) -> Storability:
-        return storability(
-            "GET",
-            status,
-            fields,
-            errand.cache.policy,
-            authorized=_is_authorized(errand),
-            public=errand.prepared.route.public,
-            now=self._clock.wall(),
-            unstored=errand.unstored,
-        )
-
-
-def _confirms_another(errand: Errand, stream: Stream) -> bool:
-    """Whether a 304 speaks of another response than the one to be validated, which it must not freshen (§4.3.4)."""
-    validating = errand.validating
-    return stream.status == 304 and validating is not None and not freshens(validating, stream.fields)
-
-
-def _is_personal(errand: Errand, verdict: Storability) -> bool:
-    """What is not stored and a Cookie was sent for may be its user's own, though its fields do not say so."""
-    return isinstance(verdict, NotStored) and (verdict.personal or "Cookie" in errand.outgoing.fields)
-
-
-def _unkept(errand: Errand, verdict: NotStored, answer: StoredResponse) -> Outcome:
-    if _is_personal(errand, verdict):
-        return Private(answer, verdict.reason)
-    return Fetched(answer, kept=False, reason=verdict.reason)
-
-
-def _left_out(fetching: Fetching) -> Unkept:
-    return Unkept.outdated if fetching.outdated else Unkept.no_room
 
 
 async def _give_up(outcome: Private) -> None:
@@ -268,7 +211,6 @@ async def _give_up(outcome: Private) -> None:
         await outcome.answer.close()
 
 
-def _is_authorized(errand: Errand) -> bool:
-    """Whether the client's own Authorization went on (RFC 9111 §3.5); the gateway's is the same for everybody."""
-    given = errand.prepared.request.fields.get("Authorization")
-    return given is not None and errand.outgoing.fields.get("Authorization") == given
+def _is_the_fleets(flight: Flight, errand: Errand) -> bool:
+    """Whether other nodes may wait for it: each has its own parts of a response to go on from."""
+    return flight.shared and flight.key == errand.prepared.key

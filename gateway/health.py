@@ -21,14 +21,19 @@ class Watched(Protocol):
 class Health:
     """Ready once started and until draining, as long as every check holds.
 
-    An upstream that is down makes no gateway unready: it serves what is stored, and another one could do no more.
+    An upstream that is down makes no gateway unready, nor does a `store` that many share: it serves what is stored, and
+    another one could do no more.
     """
 
     def __init__(
-        self, checks: Mapping[str, Callable[[], bool]], upstreams: Callable[[], Mapping[str, Watched]] = dict
+        self,
+        checks: Mapping[str, Callable[[], bool]],
+        upstreams: Callable[[], Mapping[str, Watched]] = dict,
+        store: Callable[[], bool] = lambda: True,
     ) -> None:
         self._checks = checks
         self._upstreams = upstreams
+        self._store = store
         self.serving = False
 
     def answer(self, target: str) -> Answer | None:
@@ -40,8 +45,15 @@ class Health:
             return self._readiness(verbose="verbose" in [pair.partition("=")[0] for pair in query.split("&")])
         return None
 
+    def failing(self) -> list[str]:
+        """The checks that do not hold, by name: for none it is ready."""
+        return [name for name, holds in self._results().items() if not holds]
+
+    def _results(self) -> dict[str, bool]:
+        return {"serving": self.serving, **{name: holds() for name, holds in self._checks.items()}}
+
     def _readiness(self, *, verbose: bool) -> Answer:
-        results = {"serving": self.serving, **{name: holds() for name, holds in self._checks.items()}}
+        results = self._results()
         failing = [name for name, holds in results.items() if not holds]
         verdict = f"not ready: {', '.join(failing)}" if failing else "ok"
         told = [f"{name}: {'ok' if holds else 'failing'}" for name, holds in results.items()] if verbose else []
@@ -50,6 +62,8 @@ class Health:
         return Answer(503, "Service Unavailable", _LINES, body) if failing else Answer(200, "OK", _LINES, body)
 
     def _told(self) -> Iterator[str]:
+        if not self._store():
+            yield "store: unreachable"
         for name, upstream in self._upstreams().items():
             state = upstream.state()
             urls = f", {state.usable} of {state.urls} URLs" if state.urls > 1 else ""

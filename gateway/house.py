@@ -7,8 +7,9 @@ from typing import assert_never
 from gateway.admission.outcomes import Outcome
 from gateway.collapse import Failed, Fetched, Flight, Private
 from gateway.collapse import Outcome as Ended
+from gateway.errand import Errand
 from gateway.errors import Problem, Reason
-from gateway.fetch import Errand, Fetcher
+from gateway.fetch import Fetcher
 from gateway.messages import Outgoing, Stream
 from gateway.ports import Upstream
 from gateway.reading import failure
@@ -42,7 +43,11 @@ class House:
             await outcome.answer.close()
         # What the journal does not take now the settlement gives back itself.
         with suppress(Problem):
-            await self._settle(reservation, outcome, ending)
+            if flight.elsewhere:
+                # What was called for is in the books of the node that called.
+                await self._settlement.release_house(reservation, Outcome.collapsed.name)
+            else:
+                await self._settle(reservation, outcome, ending)
         return outcome
 
     def _given_up(self, flight: Flight, problem: Problem) -> Failed:

@@ -1,7 +1,7 @@
 """Idempotency-Key on refreshes: who repeats a request gets its first answer again, free and marked as such.
 
-A claim keeps a repeat out while the first request runs in this process; what it was answered with is in the book, from
-the same journal group as its charge, so that no moment to die at lies between the two.
+A claim keeps a repeat out while the first request runs; what it was answered with is kept by the same step as its
+charge, so that no moment to die at lies between the two.
 """
 
 import asyncio
@@ -11,16 +11,14 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from hashlib import sha256
 from struct import Struct
-from weakref import WeakValueDictionary
 
 from gateway.admission.charge import Charge
 from gateway.admission.prepared import Prepared
 from gateway.admission.provision import Intent
+from gateway.answered import Answered, Asked, Found
 from gateway.answers.head import spliced_head
 from gateway.answers.splice import cut
 from gateway.errors import Problem, Reason
-from gateway.ledger import kept as book
-from gateway.ledger.ledger import Ledger
 from gateway.ledger.receipts import receipt_id
 from gateway.ledger.records import Kept
 from gateway.messages import Fields
@@ -32,8 +30,6 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 
 _KEPT_FOR = 86_400.0
 _MOST_KEPT = 256 * 1024
-# Of one account at once: another's repeats must find room among the ledger's readers.
-_MOST_READS = 16
 
 _PLAIN = re.compile(r'(?!")[\x21-\x7e]{1,255}')
 _STRING = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"')
@@ -61,14 +57,14 @@ class Replay:
 
 @dataclass(slots=True, eq=False)
 class Claim:
-    """One request's hold on its key, from `Idempotency.claim` to `end`; `key` and `fingerprint` are digests."""
+    """One request's hold on its key, from `Idempotency.claim` to `end`."""
 
-    account: str
-    key: str
-    fingerprint: str
+    asked: Asked
     tokens_in_body: bool
     clock: Clock
     running: _Running
+    answered: Answered
+    ended: bool = False
 
     def kept(self, charge: Charge, stored: StoredResponse | None) -> Kept:
         """The record of this request's answer, to be posted in the same turn as the charge.
@@ -78,33 +74,39 @@ class Claim:
         fits = stored is not None and len(stored.body) <= _MOST_KEPT
         content = _packed(charge, stored) if stored is not None and fits else ""
         until = self.clock.wall() + _KEPT_FOR
-        return Kept(self.account, self.key, self.fingerprint, charge.operation or 0, until, content)
+        return self._kept(charge.operation or 0, until, content)
 
     def withdrawn(self) -> Kept:
         """The record that undoes `kept`, expired at once: for a stream that broke and was refunded."""
-        return Kept(self.account, self.key, self.fingerprint, 0, 0.0, "")
+        return self._kept(0, 0.0, "")
 
     def end(self) -> None:
-        """Give the key free, for the next request to find in the book what has become of this one. Idempotent."""
-        if self.running.get((self.account, self.key)) is self:
-            del self.running[self.account, self.key]
+        """Give the key free, for the next request to find out what has become of this one. Idempotent."""
+        if not self.ended:
+            self.ended = True
+            del self.running[self.asked.account, self.asked.key]
+            self.answered.end(self.asked)
+
+    def _kept(self, operation: int, until: float, content: str) -> Kept:
+        asked = self.asked
+        return Kept(asked.account, asked.key, asked.fingerprint, operation, until, content)
 
 
 class Idempotency:
     """Keys are each account's own. Test keys claim none: what they ask for is no refresh and costs nothing."""
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
-        self._ledger = ledger
+    def __init__(self, answered: Answered, clock: Clock) -> None:
+        self._answered = answered
         self._clock = clock
         self._running: _Running = {}
-        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     def claim(self, prepared: Prepared, content: str = "") -> Claim | None:
         """The request's hold on its key; None for what is no metered refresh, and without the field.
 
         `content` is what its content asks for, where that makes another request of it.
 
-        Raises Problem: malformed_request; idempotency_key_reused and request_in_progress while another one has the key.
+        Raises Problem: malformed_request; idempotency_key_reused and request_in_progress while another one has the key
+        in this process.
         """
         account = prepared.account
         if prepared.intent not in _REFRESHES or account is None or prepared.quote is None:
@@ -112,35 +114,30 @@ class Idempotency:
         text = _named(prepared.request.fields)
         if text is None:
             return None
-        asked = _fingerprint(prepared, content)
-        claim = Claim(account.id, _digest(text), asked, prepared.route.tokens_in_body, self._clock, self._running)
-        first = self._running.setdefault((claim.account, claim.key), claim)
+        asked = Asked(account.organization, account.id, _digest(text), _fingerprint(prepared, content))
+        claim = Claim(asked, prepared.route.tokens_in_body, self._clock, self._running, self._answered)
+        first = self._running.setdefault((asked.account, asked.key), claim)
         if first is not claim:
-            _refuse_another(claim, first.fingerprint)
+            _refuse_another(claim, first.asked.fingerprint)
             raise Problem(Reason.request_in_progress, retry_after=1)
         return claim
 
     async def earlier(self, claim: Claim) -> Replay | None:
         """What a request with this key was answered with in the last 24 hours; None where nothing is kept.
 
-        By the wall clock: set forward, it forgets sooner, and a repeat then costs what any new request does.
-        Raises Problem: idempotency_key_reused, answer_not_kept, ledger_unavailable.
+        Then the key is this request's at all nodes, unless the claim has ended: who only looks keeps nobody out. By the
+        wall clock: set forward, it forgets sooner, and a repeat then costs what any new request does.
+        Raises Problem: idempotency_key_reused, request_in_progress, answer_not_kept, ledger_unavailable.
         """
-        kept = await self._read(claim)
-        if kept is None or kept.until <= self._clock.wall():
+        found = await self._answered.earlier(claim.asked, claim=not claim.ended)
+        if found is None or found.kept.until <= self._clock.wall():
             return None
-        _refuse_another(claim, kept.fingerprint)
+        _refuse_another(claim, found.kept.fingerprint)
         # Inflating and cutting open may take milliseconds, and repeats come rarely.
-        replay = await asyncio.to_thread(_replay, kept, tokens_in_body=claim.tokens_in_body)
+        replay = await asyncio.to_thread(_replay, found, tokens_in_body=claim.tokens_in_body)
         if replay is None:
-            raise _not_kept(kept.operation)
+            raise _not_kept(found.kept.operation)
         return replay
-
-    async def _read(self, claim: Claim) -> Kept | None:
-        # Nothing in memory may answer for the book: it would not know of what was charged before the last start.
-        turns = self._turns.setdefault(claim.account, asyncio.Semaphore(_MOST_READS))
-        async with turns:
-            return await self._ledger.read(lambda db: book.kept(db, claim.account, claim.key))
 
 
 def _named(fields: Fields) -> str | None:
@@ -170,7 +167,7 @@ def _fingerprint(prepared: Prepared, content: str) -> str:
 
 
 def _refuse_another(claim: Claim, fingerprint: str) -> None:
-    if fingerprint != claim.fingerprint:
+    if fingerprint != claim.asked.fingerprint:
         raise Problem(Reason.idempotency_key_reused)
 
 
@@ -188,8 +185,9 @@ def _packed(charge: Charge, stored: StoredResponse) -> str:
     return b64encode(_CHARGED.pack(charge.tokens, remaining) + squeezed).decode("ascii")
 
 
-def _replay(kept: Kept, *, tokens_in_body: bool) -> Replay | None:
+def _replay(found: Found, *, tokens_in_body: bool) -> Replay | None:
     """None where no content was kept, or that of another version."""
+    kept = found.kept
     content = b64decode(kept.content)
     stored = decode(zlib.decompress(content[_CHARGED.size :])) if content else None
     if stored is None:
@@ -197,4 +195,6 @@ def _replay(kept: Kept, *, tokens_in_body: bool) -> Replay | None:
     tokens, remaining = _CHARGED.unpack_from(content)
     if tokens_in_body and (splice := cut(stored.body)) is not None:
         stored.become(splice=splice, head=spliced_head(stored.head))
+    if remaining >= 0 and found.remaining is not None:
+        remaining = found.remaining
     return Replay(stored, tokens, None if remaining < 0 else remaining, kept.operation or None)

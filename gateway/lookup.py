@@ -11,8 +11,8 @@ from gateway.admission.prepared import Prepared
 from gateway.admission.snapshot import CachePolicy, Snapshot, UpstreamPolicy
 from gateway.answers.splice import accepts_gzip
 from gateway.collapse import Failed
+from gateway.errand import Errand
 from gateway.errors import Problem, Reason
-from gateway.fetch import Errand
 from gateway.messages import Fields
 from gateway.onward import for_lookup
 from gateway.operation import Operation

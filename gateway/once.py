@@ -30,7 +30,7 @@ class Once:
             replay = await self._earlier(op, content)
             if replay is None:
                 return await make()
-            return self._answering.replayed(op, replay, self._settlement.repeat(op), self._clock.steady())
+            return self._answering.replayed(op, replay, await self._settlement.repeat(op), self._clock.steady())
         finally:
             if op.claim is not None:
                 op.claim.end()
@@ -41,5 +41,5 @@ class Once:
             op.claim = None if op.prepared is None else self._idempotency.claim(op.prepared, content)
             return None if op.claim is None else await self._idempotency.earlier(op.claim)
         except Problem:
-            self._settlement.repeat(op)
+            await self._settlement.repeat(op)
             raise

@@ -26,6 +26,7 @@ class Operation:
     `alone`: it waited for a fetch whose answer it could not share and waits for no other. `claim` is what its
     Idempotency-Key holds. `refusal` is the reason's name where it ends with a problem of the gateway's own, `exchange`
     the last one that it waited for, and `waited` the seconds that it did so for a fetch that another had begun.
+    `called`: a fetch was begun for it.
     """
 
     request: Request
@@ -48,6 +49,7 @@ class Operation:
     refusal: str | None = None
     exchange: Exchange | None = None
     waited: float = 0.0
+    called: bool = False
 
     @property
     def forced(self) -> bool:
@@ -72,6 +74,18 @@ class Operation:
     def tested(self) -> bool:
         """Whether a test key asks."""
         return self.prepared is not None and self.prepared.account is not None and self.prepared.account.test
+
+    @property
+    def saved(self) -> bool:
+        """Whether it was answered without an upstream call of its own: from what was stored, or by another's fetch.
+
+        What a failed fetch has left it with counts for nothing, and so does what no cache was asked for.
+        """
+        if self.called or self.refusal is not None:
+            return False
+        if self.fwd is None:
+            return self.ttl is not None
+        return self.collapsed and not self.stale and self.fwd_status is not None and self.fwd_status < 500
 
     def cache_status(self) -> CacheStatus:
         """What Cache-Status says of it (RFC 9211)."""

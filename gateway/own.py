@@ -16,10 +16,10 @@ from gateway.answers.head import field_line, field_lines
 from gateway.answers.problem import problem_body, problem_fields
 from gateway.answers.refresh import page_document, refresh_document
 from gateway.errors import Problem, Reason
-from gateway.ledger.ledger import Ledger
 from gateway.ledger.receipts import operation_of, receipt, receipts
+from gateway.ledger.recorded import Recorded
 from gateway.messages import Answer, Fields, Request
-from gateway.meter import Meter
+from gateway.metering import Metering
 from gateway.ports import Clock, Jobs
 from gateway.rfc9111.dates import format_date
 
@@ -43,15 +43,15 @@ class Own:
     def __init__(
         self,
         account_of: Callable[[Request], Account],
-        meter: Meter,
-        ledger: Ledger,
+        meter: Metering,
+        recorded: Recorded,
         jobs: Jobs,
         clock: Clock,
         request_id: Callable[[Fields], str],
     ) -> None:
         self._account_of = account_of
         self._meter = meter
-        self._ledger = ledger
+        self._recorded = recorded
         self._jobs = jobs
         self._clock = clock
         self._request_id = request_id
@@ -93,14 +93,11 @@ class Own:
                 return await self._refresh(account, segments[-1])
 
     async def _balance(self, account: Account) -> object:
-        standing = self._meter.balance(account)
-        # Grants are made when somebody looks: what is told of must be in the journal.
-        await self._ledger.committed()
-        return account_document(account, standing)
+        return account_document(account, await self._meter.balance(account))
 
     async def _receipts(self, account: Account, request: str | None) -> object:
         with self._of_receipts.by(account):
-            found = await self._ledger.read(lambda db: receipts(db, account.id, request=request))
+            found = await self._recorded.read(lambda db: receipts(db, account.id, request=request))
         return {"receipts": found}
 
     async def _receipt(self, account: Account, name: str) -> object:
@@ -108,7 +105,7 @@ class Own:
         if operation is None:
             raise Problem(Reason.no_receipt)
         with self._of_receipts.by(account):
-            found = await self._ledger.read(lambda db: receipt(db, account.id, operation))
+            found = await self._recorded.read(lambda db: receipt(db, account.id, operation))
         if found is None:
             raise Problem(Reason.no_receipt)
         return found

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gateway.answers.head import partial_head, whole_head
-from gateway.cache import Cache, Fetching
+from gateway.cache import Cache
 from gateway.messages import Fields
 from gateway.ports import Clock
 from gateway.rfc9111.demands import Demands
@@ -14,6 +14,7 @@ from gateway.rfc9111.reuse import Fetch, Fwd, Reuse, decide
 from gateway.rfc9111.selecting import select
 from gateway.rfc9111.stored import Policy, StoredResponse
 from gateway.rfc9111.storing import head_fields
+from gateway.stores.in_flight import Fetching
 
 Peek = Callable[[str], tuple[StoredResponse, ...]]
 

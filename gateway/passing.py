@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from gateway.admission.prepared import Prepared
 from gateway.admission.snapshot import UpstreamPolicy
 from gateway.answering import Answering
 from gateway.arrival import for_client, in_stored_form
-from gateway.cache import Cache, Fetching
+from gateway.cache import Cache
 from gateway.consequences import Consequences
 from gateway.costs import Costs
 from gateway.errors import UNSENT, Problem, Reason
@@ -25,6 +25,7 @@ from gateway.rfc9111.reuse import ERRORS
 from gateway.rfc9111.stored import StoredResponse, Times
 from gateway.rfc9111.storing import Storable, storability
 from gateway.settlement import Settlement
+from gateway.stores.in_flight import Fetching
 
 # Content that tokens go into on a route that does not cache is buffered up to this; a longer one streams without.
 _MOST_BUFFERED = 8 << 20
@@ -69,7 +70,16 @@ class Passing:
         self._consequences = Consequences(cache, clock)
 
     async def exchange(self, passage: Passage) -> Answer:
-        """One metered exchange; raises the Problem that its head means."""
+        """One exchange, metered where its route is; raises the Problem that its head means."""
+        try:
+            return await self._exchange(passage)
+        finally:
+            # What is settled comes after what was outdated by itself. Whoever cannot be told goes by what it knows.
+            if passage.op.quote is None:
+                with suppress(Problem):
+                    await self._cache.told()
+
+    async def _exchange(self, passage: Passage) -> Answer:
         await self._settlement.reserve(passage.op)
         with self._fetching(passage.prepared) as fetching:
             stream = await self._send(passage)

@@ -23,7 +23,7 @@ from gateway.background.department import Background
 from gateway.cache import Cache
 from gateway.collapse import Failed, Flight, Outcome
 from gateway.concluding import Concluding
-from gateway.errors import Problem, Reason
+from gateway.errors import Overtaken, Problem, Reason
 from gateway.fetch import Fetcher
 from gateway.holding import Holding
 from gateway.lookup import Live, Lookup
@@ -145,35 +145,49 @@ class Pipeline:
 
     async def _look_up(self, lookup: Lookup) -> Answer:
         """Load, decide, admit, fetch, until there is an answer."""
+        op = lookup.op
         while True:
-            variants = self._cache.peek(lookup.prepared.key)
-            if not variants and self._cache.has_second_tier:
-                variants = await self._cache.load(lookup.prepared.key)
-            decision = lookup.decide(variants, self._clock.steady())
-            if isinstance(decision, Fetch | Refuse) and lookup.goes_on_with_range:
-                decision = lookup.from_part(self._parts, decision)
-            match decision:
-                case Reuse():
-                    return await self._reuse(lookup, decision)
-                case ReuseWhileRevalidating():
-                    return await self._reuse_meanwhile(lookup, decision)
-                case Refuse():
-                    raise Problem(Reason.not_stored if lookup.op.tested else Reason.only_if_cached)
-                case Validate() | Fetch():
-                    if (answer := await self._go_on(lookup, variants, decision)) is not None:
-                        return answer
-                case _:
-                    assert_never(decision)
+            try:
+                answer = await self._decided(lookup)
+            except Overtaken:
+                op.ttl, op.stale, op.detail = None, False, None
+                continue
+            if answer is not None:
+                return answer
+
+    async def _decided(self, lookup: Lookup) -> Answer | None:
+        """What comes of one decision; None where it must decide again. Raises Overtaken where another node says so."""
+        variants = self._cache.peek(lookup.prepared.key)
+        if not variants and self._cache.has_second_tier:
+            variants = await self._cache.load(lookup.prepared.key)
+        decision = lookup.decide(variants, self._clock.steady())
+        if isinstance(decision, Fetch | Refuse) and lookup.goes_on_with_range:
+            decision = lookup.from_part(self._parts, decision)
+        match decision:
+            case Reuse():
+                return await self._reuse(lookup, decision)
+            case ReuseWhileRevalidating():
+                return await self._reuse_meanwhile(lookup, decision)
+            case Refuse():
+                raise Problem(Reason.not_stored if lookup.op.tested else Reason.only_if_cached)
+            case Validate() | Fetch():
+                return await self._go_on(lookup, variants, decision)
+            case _:
+                assert_never(decision)
 
     async def _reuse(self, lookup: Lookup, reuse: Reuse | ReuseWhileRevalidating) -> Answer:
         op, ahead = lookup.op, lookup.cache.ahead
         op.ttl = floor(reuse.ttl)
         op.fwd = None if op.fwd_status is None else op.fwd
+        # What it waited for may have been no fetch, or none for it.
+        op.collapsed = op.collapsed and op.fwd is not None
         op.stale = reuse.ttl <= 0
         op.detail = reuse.detail if isinstance(reuse, Reuse) else None
         if lookup.prepared.route.tokens_in_body:
             cut_open(self._cache, reuse.stored, gzip=lookup.takes_gzip)
         charge = await self._settlement.settle(op, op.ended(reuse.stored.status), reuse.stored)
+        if op.quote is None:
+            await self._settlement.verify()
         if ahead is not None and isinstance(reuse, Reuse) and not op.tested:
             self._revalidation.anticipate(lookup, ahead, reuse)
         return self._answering.stored(op, reuse.stored, reuse.age, charge)
@@ -197,9 +211,11 @@ class Pipeline:
             await self._settlement.release(op, Ending.repriced.name)
             return None
         op.demanded = decision.demanded or (op.demanded and op.reservation is not None)
-        # The journal takes its time: what is stored may be another thing then.
+        # The ledger takes its time: what is stored may be another thing then.
         if await self._settlement.reserve(op) and self._is_other(lookup, variants):
             return None
+        if op.quote is None:
+            await self._settlement.verify()
         if lookup.goes_on_as_head and self._joinable(lookup) is None and lookup.prepared.key not in self._heads:
             return await self._head(lookup, variants, decision)
         return await self._concluding.conclude(lookup, await self._obtain(lookup, decision))
@@ -222,9 +238,14 @@ class Pipeline:
         self._watch.not_forwarded(op.route, dropped(lookup.prepared, lookup.live.snapshot))
         key = lookup.part_key if ranged or guarded else lookup.prepared.key
         flight = self._collapse.take_off(key, op.rank, alone=op.alone)
+        op.called = True
         self._fetcher.start(flight, lookup.errand(validating, ranged=ranged, guarded=guarded))
         outcome = await flight.lead()
         op.exchange = flight.exchange
+        if flight.elsewhere:
+            # Another node made the fetch, for this caller as for those who found its flight here.
+            op.collapsed, op.called = True, False
+            op.waited += flight.waited
         return outcome
 
     async def _follow(self, op: Operation, flight: Flight) -> Outcome:
@@ -247,7 +268,7 @@ class Pipeline:
     async def _head(self, lookup: Lookup, variants: Sequence[StoredResponse], decision: Validate | Fetch) -> Answer:
         """A HEAD sent on as one; what it tells of the stored GET is taken to heart (RFC 9111 §4.3.5)."""
         op, prepared = lookup.op, lookup.prepared
-        op.fwd = decision.fwd
+        op.fwd, op.called = decision.fwd, True
         selecting = forwarded(prepared, lookup.live.snapshot)
         beside = select(variants, selecting)
         outgoing = for_head(prepared, selecting, op.request_id, demanded=op.demanded)

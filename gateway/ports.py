@@ -1,7 +1,7 @@
 """Every seam that can be swapped, as a Protocol with one contract test suite each."""
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from gateway.admission.jobs import Accepted, Job, Order, Recorded, Sending, Stage, State, Step, Target
 from gateway.messages import Outgoing, Stream
@@ -40,6 +40,43 @@ class SecondTier(Protocol):
         """
 
 
+class Notes(Protocol):
+    """What was outdated and the second tier has yet to be told, kept where the next process finds it."""
+
+    @property
+    def earlier(self) -> Sequence[tuple[Any, ...]]:
+        """What an earlier process noted, of which the tier may not have been told."""
+
+    def add(self, note: tuple[Any, ...]) -> None:
+        """Let the next process know of it, whatever becomes of this one."""
+
+    def settled(self) -> None:
+        """The tier has been told everything."""
+
+
+class SharedTier(Protocol):
+    """Stored responses that all nodes of a fleet have in common; the fleet's log outdates them, see `fleet.log`.
+
+    Numbers are those of the log's entries. Every method raises `stores.TierUnavailable` where it cannot be reached.
+    """
+
+    async def load(self, key: str) -> tuple[tuple[int, StoredResponse], ...]:
+        """Every variant stored under `key` that no entry outdates, with its number; times are this node's steady ones.
+
+        Most recently received first; those in groups that entries later than its number mark are left out.
+        """
+
+    async def save(self, stored: StoredResponse, marks: bytes, number: int, token: int = 0) -> bool:
+        """Keep `stored`, fetched by a node that knew entry `number`, unless that is too late; whether it is kept.
+
+        It is too late if a later entry has marked one of `marks` (digests of 16 bytes each), if the variant in its
+        place began later, or if `token` is not the fencing token given out last for its key (0: it has none).
+        """
+
+    async def purges(self) -> tuple[tuple[int, tuple[str, ...]], ...]:
+        """The purges that no groups tell, as `stores.selection` writes them, with the numbers of their entries."""
+
+
 class Upstream(Protocol):
     """One upstream as the pipeline sees it."""
 
@@ -59,6 +96,61 @@ class Upstream(Protocol):
 
     async def close(self) -> None:
         """Close every connection; no exchange is under way."""
+
+
+class Landing(NamedTuple):
+    """What a fetch brought, for other nodes; `marks` are digests of 16 bytes each of the groups that it belongs to."""
+
+    value: bytes
+    marks: bytes
+
+
+class Landed(NamedTuple):
+    """What another node's fetch brought, `since` seconds ago; `outdated`: something has overtaken it."""
+
+    value: bytes
+    since: float
+    outdated: bool
+
+
+class Lease(Protocol):
+    """This node's right to make a fetch for the whole fleet, renewed until it has landed or been parted.
+
+    `token` is its fencing token: 0 where it is not known whether it was granted.
+    """
+
+    token: int
+
+    @property
+    def lapsed(self) -> bool:
+        """Whether another node may have it by now: what this one has fetched may be older than what that has."""
+
+    async def arrive(self) -> None:
+        """The fetch has ended: no force refresh that is asked for from now on waits for it.
+
+        Called before anyone is answered: it is on its way to the other nodes before it first waits.
+        """
+
+    async def land(self, landing: Callable[[], Awaitable[Landing]]) -> None:
+        """What it brought can be found: nodes that wait for it get its `landing`, made only where there are any.
+
+        From now on another node may be granted the lease. Where this one lost it meanwhile nothing happens.
+        """
+
+    async def part(self) -> None:
+        """What the fetch brings is for its own caller: nobody waits for it any longer, nor for others of its key."""
+
+
+class Guard(Protocol):
+    """Who of the fleet makes a fetch that several nodes want at once."""
+
+    async def ask(self, key: str, rank: int, marks: bytes) -> Lease | Landed | None:
+        """The lease of the fetch of `key`, or what another node's fetch brought that does for `rank`, waited for.
+
+        None where no fetch of the key is shared for now. `marks` are the digests of the groups that it belongs to: what
+        was outdated in one of them before this was asked is not waited for. Waits as long as that fetch takes; a caller
+        who has less time cancels. Where nothing can be asked the lease is given without a token.
+        """
 
 
 class Jobs(Protocol):
@@ -86,7 +178,8 @@ class Jobs(Protocol):
         """At most `most` steps of the background refresh `name` that are due.
 
         Jobs' own triggers come first. Then what is about few goes before what is about many, and else what is due
-        longest; nothing is passed over for ever. Those that are `busy` (stage and id) are left out.
+        longest; nothing is passed over for ever. Those that are `busy` (stage and id) are left out. Of processes that
+        share a register one is given steps, and it alone may report on any: what others report changes nothing.
         """
 
     async def next_due(self, name: str) -> float | None:
@@ -127,7 +220,10 @@ class Jobs(Protocol):
         """Keep what became of a single refresh, unless it was cancelled meanwhile."""
 
     async def unfinished(self) -> tuple[tuple[Job, Sending], ...]:
-        """The single refreshes that a dead process left running."""
+        """The single refreshes that dead processes left running; whoever is told of them is to do them.
+
+        One that shares the register with others may ask again and again, and is told of each once.
+        """
 
     async def find(self, id_: str, account: str | None = None) -> Job | None:
         """The job of this id, None where there is none, or it is not the account's where one is given."""

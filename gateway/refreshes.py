@@ -21,8 +21,9 @@ from gateway.admission.snapshot import Account, RefreshPolicy, Share
 from gateway.admission.target import Target, canonical, component
 from gateway.collapse import Failed, Fetched, Private, Rank
 from gateway.collapse import Outcome as Ended
+from gateway.errand import Errand
 from gateway.errors import Problem, Reason
-from gateway.fetch import Errand, Fetcher
+from gateway.fetch import Fetcher
 from gateway.house import House
 from gateway.keys.orders import Fault, Refused
 from gateway.lookup import Live, Lookup
@@ -103,9 +104,9 @@ class Refreshes:
         return job
 
     async def resume(self) -> None:
-        """Go on with what a dead process left, a few at a time and behind all that clients wait for.
+        """Go on with what dead processes left, a few at a time and behind all that clients wait for.
 
-        To be called before any other begins.
+        To be called before any other begins, and where another node has died.
         """
         try:
             left = await self._jobs.unfinished()
@@ -206,7 +207,9 @@ class Refreshes:
             if op.collapsed:
                 return outcome
         flight = self._collapse.take_off(key, Rank.forced)
-        return await self._house.fetch(flight, due.errand, _ending)
+        outcome = await self._house.fetch(flight, due.errand, _ending)
+        op.collapsed = flight.elsewhere
+        return outcome
 
 
 def _prepared(preparer: Preparer, request: Request, account: Account | None) -> Prepared:

@@ -11,7 +11,6 @@ import structlog
 from gateway.config.differences import differences
 from gateway.config.errors import ConfigError, ConfigInvalid
 from gateway.config.load import Loaded
-from gateway.config.schema import Config
 from gateway.config.sources import Sources
 from gateway.config.watching import changes
 from gateway.errors import BadStart
@@ -30,7 +29,7 @@ _NO_FILE = ConfigError("", 0, 0, "the gateway runs without a config file")
 _BUG = ConfigError("", 0, 0, "the gateway failed at it; see its log")
 
 Read = Callable[[], Awaitable[Loaded]]
-Adopt = Callable[[Config], Awaitable[None]]
+Adopt = Callable[[Loaded], Awaitable[None]]
 
 
 @dataclass(slots=True, frozen=True)
@@ -143,7 +142,7 @@ class Reloader:
             raise
         self._sources = loaded.sources
         changes = await asyncio.to_thread(differences, self._config, loaded.config)
-        await self._adopt(loaded.config)
+        await self._adopt(loaded)
         self._config = loaded.config
         status = ReloadStatus(self._clock.wall(), attempted, True, (), loaded.warnings, _files(loaded.sources), changes)
         warnings = [str(warning) for warning in loaded.warnings]

@@ -8,8 +8,9 @@ from gateway.admission.snapshot import AheadPolicy, ThrottlePolicy
 from gateway.admission.throttle import TokenBucket
 from gateway.cache import Cache
 from gateway.collapse import Fetched, Flight
+from gateway.errand import Errand
 from gateway.errors import Problem
-from gateway.fetch import Errand, Fetcher
+from gateway.fetch import Fetcher
 from gateway.house import House, Sound
 from gateway.lookup import Lookup
 from gateway.ports import Clock

@@ -1,7 +1,21 @@
 """Tasks that no caller waits for: owned here, as the event loop itself lets go of what nobody holds."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+
+import structlog
+
+_PAUSE = 1.0
+
+
+async def forever(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do `work`, which has no end of its own; what ends it all the same is a bug, told of in the log: it goes on."""
+    while True:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - nobody waits for it, and nobody would begin it again
+            structlog.get_logger("gateway").error("work begun anew", work=name, exc_info=error)
+        await asyncio.sleep(_PAUSE)
 
 
 class Tasks:

@@ -3,8 +3,9 @@
 import logging
 import re
 import secrets
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import structlog
 
@@ -20,6 +21,9 @@ from gateway.rfc9111.storing import Unstorable
 
 RefreshKind = Literal["foreground", "background", "ahead", "async", "admin"]
 """Who wanted a refresh: a caller who waits, a job or a stale reuse, a hot page, a caller who went on, an operator."""
+
+MOST_REFUSALS = 200
+"""Refusals that are remembered."""
 
 _MOST_NAMES = 32
 _ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
@@ -40,14 +44,28 @@ _SETTINGS = {
 }
 
 
+class Refused(NamedTuple):
+    """An operation that ended with a problem of the gateway's own; `at` in wall-clock seconds, `route` "" for none."""
+
+    at: float
+    route: str
+    reason: str
+    status: int
+    method: str
+    account: str | None
+    organization: str | None
+    request_id: str
+
+
 class Watch:
-    """Counts and logs; nothing it does can fail an operation."""
+    """Counts and logs; nothing it does can fail an operation. `refusals` are the last ones, oldest first."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         self._metrics = metrics
         self._clock = clock
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger("gateway.access").bind()
         self._sampling = Sampling[CacheLabel]({})
+        self.refusals = deque[Refused](maxlen=MOST_REFUSALS)
         self.prefix = secrets.token_hex(6)
         self._next = 1
         self._named: set[tuple[str, str]] = set()
@@ -78,14 +96,16 @@ class Watch:
         self._metrics.request(op.route, status, cache, seconds)
         if op.collapsed:
             self._metrics.collapsed(op.route)
+        if op.saved:
+            self._metrics.saved(op.route, op.tokens)
         if op.forced and cache != "pass":
             self._metrics.refresh(op.route, "foreground", _refresh_outcome(op, status))
         weight = 1 if status >= 400 or op.refusal is not None else self._sampling.weight(cache)
         self._tell(op, status, cache, seconds, weight)
 
-    def hits(self, route: str, status: int) -> Answered:
-        """Where hits by that route are counted many at a time; `hit` is for those that `lines_due` names."""
-        return self._metrics.answered(route, status, "hit")
+    def hits(self, route: str, status: int, tokens: int) -> Answered:
+        """Where hits by that route that cost `tokens` each are counted; `hit` is for those that `lines_due` names."""
+        return self._metrics.hits(route, status, tokens)
 
     def lines_due(self, count: int) -> Sequence[tuple[int, int]]:
         """Which of the next `count` hits get a line, by their place among them, and for how many they stand."""
@@ -117,8 +137,23 @@ class Watch:
 
     def refused(self, op: Operation, problem: Problem) -> None:
         """The operation ends with a problem of the gateway's own."""
-        op.refusal = problem.reason.name
-        self._metrics.refusal(op.route, problem.reason)
+        reason = problem.reason
+        op.refusal = reason.name
+        self._metrics.refusal(op.route, reason)
+        asker = op.prepared.account if op.prepared is not None else None
+        known = problem.asker if asker is None else (asker.id, asker.organization)
+        account, organization = known or (None, None)
+        refused = Refused(
+            at=self._clock.wall(),
+            route=op.route,
+            reason=reason.name,
+            status=reason.status,
+            method=op.request.method,
+            account=account,
+            organization=organization,
+            request_id=op.request_id,
+        )
+        self.refusals.append(refused)
 
     def refreshed(self, route: str, kind: RefreshKind, *, delivered: bool) -> None:
         """A fetch of the gateway's own ended."""

@@ -5,6 +5,7 @@ Everything goes by the config that is in operation, whatever stored the response
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple, Self, assert_never
 
 from gateway.admission.patterns import PathPattern
@@ -94,20 +95,53 @@ class Reach:
             return False
 
 
+@dataclass(slots=True)
+class _Alike:
+    """Routes of one upstream, scope and `strip`, in the config's order, by the literal beginning of their paths."""
+
+    routes: dict[tuple[str, ...], list[tuple[int, Route]]] = field(default_factory=dict)
+    depths: set[int] = field(default_factory=set)
+
+    def add(self, place: int, route: Route) -> None:
+        self.routes.setdefault(route.path.prefix, []).append((place, route))
+        self.depths.add(len(route.path.prefix))
+
+    def takers(self, asked: str) -> Iterator[tuple[int, Route]]:
+        """Those that take a client's path, the first of each beginning."""
+        segments = tuple(asked[1:].split("/"))
+        for depth in self.depths:
+            for one in self.routes.get(segments[:depth], ()):
+                if one[1].path.match(asked) is not None:
+                    yield one
+                    break
+
+
 class Routing:
-    """Finds the route that answers with what is stored under a cache key, for pages of them."""
+    """Finds the route that answers with what is stored under a cache key; many routes take no longer than few."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._reaches = [(route, _reach(snapshot, route)) for route in snapshot.routes if route.cache is not None]
         # What becomes of hosts and paths on their way is the same for most routes, however many there are.
         self._apart: dict[tuple[str, str], dict[tuple[str, str], tuple[Route, Reach]]] = {}
-        for route, reach in self._reaches:
-            alike = self._apart.setdefault((reach.upstream, reach.scope), {})
-            alike.setdefault((route.host, reach.strip), (route, reach))
+        self._alike: dict[tuple[str, str], dict[str, tuple[Reach, _Alike]]] = {}
+        for place, route in enumerate(snapshot.routes):
+            if route.cache is not None:
+                self._add(place, route, _reach(snapshot, route))
+
+    def _add(self, place: int, route: Route, reach: Reach) -> None:
+        scope = reach.upstream, reach.scope
+        self._apart.setdefault(scope, {}).setdefault((route.host, reach.strip), (route, reach))
+        _, alike = self._alike.setdefault(scope, {}).setdefault(reach.strip, (reach, _Alike()))
+        alike.add(place, route)
 
     def route_of(self, key: str) -> Route | None:
         """The first route that may, None where the config has none any more."""
-        return next((route for route, reach in self._reaches if reach.serves(key)), None)
+        keyed = Keyed.of(key)
+        path = keyed.target.partition("?")[0]
+        reaches = self._alike.get((keyed.upstream, _kind(keyed.scope)), {}).values()
+        asked = [(alike, at) for reach, alike in reaches for at in reach.asked(path)]
+        takers = (taker for alike, at in asked for taker in alike.takers(at))
+        first = min(takers, key=itemgetter(0), default=None)
+        return None if first is None else first[1]
 
     def ways(self, key: str) -> Iterator[tuple[Route, str]]:
         """Clients' paths that may be what is stored under `key`, each with a route whose hosts it may be asked at.
@@ -116,7 +150,7 @@ class Routing:
         """
         keyed = Keyed.of(key)
         path = keyed.target.partition("?")[0]
-        for route, reach in self._apart.get((keyed.upstream, keyed.scope[:2]), {}).values():
+        for route, reach in self._apart.get((keyed.upstream, _kind(keyed.scope)), {}).values():
             yield from [(route, asked) for asked in reach.asked(path)]
 
 
@@ -223,6 +257,11 @@ def _reach(snapshot: Snapshot, route: Route, earlier: list[Route] | None = None)
         earlier=len(earlier or ()),
         router=Router([*earlier, route]) if earlier else None,
     )
+
+
+def _kind(scope: str) -> str:
+    """What of a key's second line tells which routes it is for: that, but for whose it is."""
+    return scope[:2] if scope.startswith(("o:", "k:")) else scope
 
 
 def _scope(route: Route) -> str:

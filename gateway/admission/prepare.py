@@ -54,8 +54,8 @@ class Preparer:
     def prepare(self, request: Request, account: Account | None = None) -> Prepared:
         """Raises `Problem` for every refusal that needs no state: 400, 401, 404, 405, 417, 421 and 501.
 
-        Once a route has matched, the problem names it, and says what its pages need to read the answer. With an
-        `account` the request is that one's, whatever key it carries.
+        Once a route has matched, the problem names it, and says what its pages need to read the answer; it names the
+        account once its key was recognised. With an `account` the request is that one's, whatever key it carries.
         """
         asked, target = self.asked(request)
         matched = self.taken(request, asked, target.path)
@@ -98,9 +98,16 @@ class Preparer:
         return self._router.match(request.method, asked, path)
 
     def _prepared(self, request: Request, matched: Matched, query: Query, account: Account | None) -> Prepared:
-        route, provision = matched.route, self._provisions[matched.place]
         _refuse_expectation(request.fields)
-        account = None if route.public else account or find_account(self.snapshot, request.fields, query)
+        account = None if matched.route.public else account or find_account(self.snapshot, request.fields, query)
+        try:
+            return self._prepared_for(account, request, matched, query)
+        except Problem as problem:
+            problem.asker = None if account is None else (account.id, account.organization)
+            raise
+
+    def _prepared_for(self, account: Account | None, request: Request, matched: Matched, query: Query) -> Prepared:
+        route, provision = matched.route, self._provisions[matched.place]
         most = None if account is None else max_tokens(request.fields)
         request = _without_nominated(request)
         query = provision.filled(query) if matched.refresh else query

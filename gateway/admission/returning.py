@@ -40,9 +40,9 @@ class Returning:
         believed proxy said that the key holds; and where the config has no route for it any more.
         """
         keyed = Keyed.of(stored.key)
-        fields = tuple(self._fields(keyed, stored))
+        fields, scheme = tuple(self._fields(keyed, stored)), self._preparer.snapshot.scheme
         for host, asked in self._ways(stored.key, keyed):
-            found = Target(keyed.scope, Sending("GET", asked, (("host", host), *fields)))
+            found = Target(keyed.scope, Sending("GET", asked, (("host", host), *fields), scheme=scheme))
             if self._replaces(found, stored):
                 return found
         return None

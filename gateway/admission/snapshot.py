@@ -252,7 +252,8 @@ class Sieve:
 
 @dataclass(slots=True, frozen=True)
 class Snapshot:
-    """Everything that preparing a request reads. `keys` maps the SHA-256 digest of an API key to its account.
+    """Everything that preparing a request reads. `keys` maps the SHA-256 digest of an API key to its account, `scheme`
+    is what clients reach the gateway itself by, `http` or `https`.
 
     `sieves` are those that `forwarding` has worked out so far: they take longer than to use them.
     """
@@ -264,6 +265,7 @@ class Snapshot:
     hosts: frozenset[str] = frozenset()
     trusted_proxies: tuple[str, ...] = ()
     timezone: str = "UTC"
+    scheme: str = "http"
     sieves: dict[tuple[str, str, bool, bool], Sieve] = field(
         init=False, default_factory=dict, compare=False, repr=False
     )

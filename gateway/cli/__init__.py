@@ -1,6 +1,7 @@
 """The `gateway` command. Exit 0 is done; 2 is a bad start, its reason in one line, or one per error of the config."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,7 +9,7 @@ import typer
 from gateway import __version__
 from gateway.cli import keys, ledger
 from gateway.cli.check import check
-from gateway.cli.command import DEFAULT, ConfigFile, end_with
+from gateway.cli.command import DEFAULT, ConfigFile
 from gateway.cli.explain import explain
 from gateway.cli.purge import purge
 from gateway.cli.refresh import refresh
@@ -16,6 +17,8 @@ from gateway.cli.usage import usage
 from gateway.config.load import Loaded, loaded, single
 from gateway.config.schema import schema_json
 from gateway.config.sources import Sources
+from gateway.errors import BadStart
+from gateway.exiting import end_with
 
 app = typer.Typer(
     name="gateway",
@@ -32,6 +35,11 @@ app.command()(refresh)
 app.command()(usage)
 app.add_typer(ledger.app, name="ledger")
 
+_ONE_PROCESS = (
+    "--workers {}: one process owns the journal and the book of an embedded store; set `store: {{kind: redis}}`, which "
+    "workers share, or leave the option out"
+)
+
 Port = Annotated[int, typer.Option(min=1, max=65535)]
 
 
@@ -40,17 +48,31 @@ def serve(
     config: ConfigFile = DEFAULT,
     upstream: Annotated[str | None, typer.Option(metavar="URL", help="Serve this API, without a file.")] = None,
     ttl: Annotated[str | None, typer.Option(help="With --upstream: how long to store, such as 15m.")] = None,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes; more than 1 on Redis.")] = 1,
 ) -> None:
     """Run the gateway until SIGTERM or Ctrl-C; edits of the config, and SIGHUP, take effect meanwhile."""
     if ttl is not None and upstream is None:
         raise typer.BadParameter("--ttl goes with --upstream; with a file it is the route's cache.ttl")
-    # Here, as it loads the whole server, which no other command needs.
+
+    def run() -> int:
+        if upstream is None:
+            return _serve(loaded(config), config, workers)
+        return _serve(Loaded(single(upstream, ttl), (), Sources()), None, workers)
+
+    end_with(run)
+
+
+def _serve(begun: Loaded, config: Path | None, workers: int) -> int:
+    if workers > 1 and begun.config.store.kind == "embedded":
+        raise BadStart(_ONE_PROCESS.format(workers))
+    # Here, as each loads what no other command needs: the whole server, or what starts several.
+    if workers > 1:
+        from gateway.workers.supervisor import supervise
+
+        return supervise(begun, config, workers)
     from gateway.serving import serve as serve_forever
 
-    if upstream is None:
-        end_with(lambda: serve_forever(loaded(config), config))
-    else:
-        end_with(lambda: serve_forever(Loaded(single(upstream, ttl), (), Sources())))
+    return serve_forever(begun, config)
 
 
 @app.command()

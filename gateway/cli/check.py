@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from gateway.cli.command import DEFAULT, ConfigFile, end_with
+from gateway.cli.command import DEFAULT, ConfigFile
 from gateway.config.differences import differences
 from gateway.config.errors import ConfigError, ConfigInvalid
 from gateway.config.load import load, loaded
 from gateway.config.schema import Config
+from gateway.exiting import end_with
 
 
 @dataclass(slots=True, frozen=True)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from gateway.admission.prepare import Preparer
 from gateway.admission.snapshot import Account
-from gateway.cli.command import DEFAULT, ConfigFile, end_with, field_of
+from gateway.cli.command import DEFAULT, ConfigFile, field_of
 from gateway.cli.explanation import as_text
 from gateway.cli.remote import Call, Unreachable, ask
 from gateway.config.compile import accounts_by_id, snapshot
@@ -18,6 +18,7 @@ from gateway.config.load import load
 from gateway.config.salvage import did_you_mean
 from gateway.config.schema import Config
 from gateway.errors import BadStart
+from gateway.exiting import end_with
 from gateway.explaining.asking import Question, fields_of, one_word, request_for
 from gateway.explaining.explain import explain as explained
 from gateway.explaining.explanation import Explanation
@@ -93,8 +94,9 @@ def _asked(config: Config, question: Question) -> tuple[Explanation | None, str]
 
 
 def _alone(config: Config, question: Question) -> Explanation:
-    request = request_for(question.method, question.url, question.headers)
-    return explained(Preparer(snapshot(config)), request, _account(config, question.account))
+    known = snapshot(config)
+    request = request_for(question.method, question.url, question.headers, known.scheme)
+    return explained(Preparer(known), request, _account(config, question.account))
 
 
 def _account(config: Config, key: str | None) -> Account | None:

@@ -36,6 +36,7 @@ _MISSING = {
     "only_if_cached": "refused with 504 only_if_cached",
     "not_stored": "refused with 404 not_stored, as a test key gets stored responses only",
 }
+_SCOPES = {"": "everyone", "p:": "the public"}
 _BREAKERS = {
     "closed": "ok",
     "failing": "failing",
@@ -101,7 +102,7 @@ def _begun(begins: Beginning) -> Iterator[tuple[str, str]]:
 
 def _cached(caching: Caching) -> Iterator[tuple[str, str]]:
     upstream, scope, *rest = caching.key
-    yield "cache key", " | ".join([upstream, scope or "everyone", *rest])
+    yield "cache key", " | ".join([upstream, _SCOPES.get(scope, scope), *rest])
     yield "share", caching.share
     yield from _several("group", [f"{name}, which a refresh outdates as a whole" for name in caching.outdates])
     yield "if not stored", _MISSING[caching.missing]

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from gateway.cli.command import DEFAULT, ConfigFile, end_with
+from gateway.cli.command import DEFAULT, ConfigFile
 from gateway.cli.orders import created, granted, listed, revoked, rotated
 from gateway.config.load import load
+from gateway.exiting import end_with
 from gateway.keys.listing import Row
 
 _COLUMNS = ("number", "account", "organization", "plan", "hint", "test", "state", "created", "expires", "revoked")

@@ -1,9 +1,13 @@
-"""Operators' orders from the command line: to the gateway that holds the store, else done here under its lock."""
+"""Operators' orders from the command line: to the gateway that holds the store, else done here under its lock.
+
+What is in Redis needs no lock: an order is done here where no gateway runs on this store's folder.
+"""
 
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from time import time
 
 from gateway.admission.snapshot import Account
@@ -13,17 +17,27 @@ from gateway.clock import SystemClock
 from gateway.config.compile import snapshot
 from gateway.config.schema import Config
 from gateway.errors import BadStart, Problem
+from gateway.fleet.connection import Connection, Unreachable
+from gateway.fleet.link import Link
+from gateway.fleet.log import Log
+from gateway.fleet.settings import Settings
 from gateway.keys import listing
 from gateway.keys.directory import Directory
 from gateway.keys.keyring import Keyring
 from gateway.keys.listed import ListedKeys
 from gateway.keys.listing import Row
+from gateway.keys.made import Made, OnDisk
 from gateway.keys.orders import Creation, Fault, Grant, Refused, Rotation, Unavailable, ordered
 from gateway.keys.planning import Planned
+from gateway.keys.shared import SharedKeys
 from gateway.ledger.ledger import Ledger
-from gateway.ledger.recovery import lock
+from gateway.ledger.recovery import held, lock
 from gateway.meter import Meter
 from gateway.roster import Roster
+from gateway.till.meter import RedisMeter
+
+# Seconds for a call on Redis, for which nobody waits but the operator.
+_PATIENCE = 5.0
 
 
 @contextmanager
@@ -61,18 +75,23 @@ def revoked(config: Config, name: str) -> Row:
 def granted(config: Config, id_: str, values: dict[str, object]) -> Row:
     """`{"account", "tokens", "before", "after"}`: what was granted, and the balance then."""
     order = ordered(Grant, values)
+    call = Call("POST", ("keys", id_, "grant"), values)
+    if config.store.kind == "redis":
+        return ask(config, call) if held(config.store.path) else asyncio.run(_grant_in_redis(config, id_, order))
     try:
         return asyncio.run(_grant_here(config, id_, order))
     except BadStart as bad:
         if not _is_held(bad):
             raise
-    return ask(config, Call("POST", ("keys", id_, "grant"), values))
+    return ask(config, call)
 
 
 def _changed(config: Config, call: Call, change: Callable[[Keyring], Awaitable[Row]]) -> Row:
     """What comes of a change, made by the gateway that holds the store, or here. Raises BadStart."""
+    if config.store.kind == "redis":
+        return ask(config, call) if held(config.store.path) else asyncio.run(_change_here(config, change))
     try:
-        held = lock(config.store.path)
+        kept = lock(config.store.path)
     except BadStart as bad:
         if not _is_held(bad):
             raise
@@ -80,7 +99,7 @@ def _changed(config: Config, call: Call, change: Callable[[Keyring], Awaitable[R
     try:
         return asyncio.run(_change_here(config, change))
     finally:
-        os.close(held)
+        os.close(kept)
 
 
 async def _change_here(config: Config, change: Callable[[Keyring], Awaitable[Row]]) -> Row:
@@ -95,36 +114,93 @@ async def _grant_here(config: Config, id_: str, order: Grant) -> Row:
         async with _ring(config) as ring:
             meter = Meter(ledger, clock)
             meter.configure(Roster.of(ring.values(), config.timezone))
-            row = _corrected(meter, ring.account(id_), order)
+            with _in_order():
+                account = _found(ring, id_)
+                before, after = meter.correct(account, order.tokens, order.reason)
             await ledger.committed()
-            return row
+            return _granted(account, order, before, after)
     except Problem as problem:
         raise BadStart(f"the ledger in {config.store.path} cannot be written") from problem
     finally:
         await ledger.close()
 
 
-def _corrected(meter: Meter, account: Account | None, order: Grant) -> Row:
+async def _grant_in_redis(config: Config, id_: str, order: Grant) -> Row:
+    clock = SystemClock()
+    try:
+        async with _connected(config) as connection, _ring_over(await _made(connection), config) as ring:
+            account = _found(ring, id_)
+            log = Log(connection)
+            await log.rejoin()
+            link = Link(connection, log, clock, _PATIENCE)
+            link.open()
+            meter = RedisMeter(link, connection, clock)
+            meter.configure(Roster.of(ring.values(), config.timezone))
+            try:
+                with _in_order():
+                    before, after = await meter.correct(account, order.tokens, order.reason)
+            finally:
+                await link.close()
+    except (Problem, Unreachable) as error:
+        raise BadStart("Redis does not take it for now, and no gateway runs here") from error
+    return _granted(account, order, before, after)
+
+
+def _found(ring: Keyring, id_: str) -> Account:
+    account = ring.account(id_)
     if account is None:
         raise Refused(Fault.unknown, "there is no such account")
+    return account
+
+
+@contextmanager
+def _in_order() -> Iterator[None]:
+    """What a correction is refused for."""
     try:
-        before, after = meter.correct(account, order.tokens, order.reason)
+        yield
     except ValueError as error:
         raise Refused(Fault.conflict, str(error)) from None
+
+
+def _granted(account: Account, order: Grant, before: int, after: int) -> Row:
     return {"account": account.id, "tokens": order.tokens, "before": before, "after": after}
 
 
 @asynccontextmanager
 async def _ring(config: Config) -> AsyncIterator[Keyring]:
-    """The keyring of a store that this process holds. Raises BadStart."""
-    ring = Keyring.open(config.store.path, SystemClock())
+    """The keyring of a store that this process holds, or of a fleet. Raises BadStart."""
+    if config.store.kind == "redis":
+        async with _connected(config) as connection, _ring_over(await _made(connection), config) as ring:
+            yield ring
+    else:
+        async with _ring_over(OnDisk.open(config.store.path), config) as ring:
+            yield ring
+
+
+@asynccontextmanager
+async def _ring_over(made: Made, config: Config) -> AsyncIterator[Keyring]:
+    ring = Keyring(made, SystemClock())
     try:
-        ring.configure(snapshot(config).keys, Directory(config))
+        await ring.configure(snapshot(config).keys, Directory(config))
         yield ring
     except Unavailable as error:
-        raise BadStart(f"the key database cannot be written, and nothing has changed: {error}") from error
+        where = "key database cannot be written, and nothing has changed"
+        raise BadStart(f"the {where}: {error}" if config.store.kind == "embedded" else str(error)) from error
     finally:
         await ring.close()
+
+
+@asynccontextmanager
+async def _connected(config: Config) -> AsyncIterator[Connection]:
+    connection = await Connection.open(replace(Settings.of(config.store), timeout=_PATIENCE), SystemClock())
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _made(connection: Connection) -> Made:
+    return await SharedKeys.open(connection, None)
 
 
 async def _told(as_row: Callable[[Planned], Row], planned: Awaitable[Planned]) -> Row:
@@ -148,7 +224,14 @@ def _told_keys(config: Config) -> Iterator[Row]:
 
 
 def _read_keys(config: Config) -> list[Row]:
+    if config.store.kind == "redis":
+        return asyncio.run(_listed_in_redis(config))
     return listing.read(config.store.path, Directory(config), time())
+
+
+async def _listed_in_redis(config: Config) -> list[Row]:
+    async with _ring(config) as ring:
+        return await ring.listed(0, -1)
 
 
 def _is_held(bad: BadStart) -> bool:

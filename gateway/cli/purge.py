@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.command import DEFAULT, ConfigFile, end_with
+from gateway.cli.command import DEFAULT, ConfigFile
 from gateway.cli.remote import Call, Unreachable, ask
 from gateway.config.load import load
 from gateway.config.schema import Config
 from gateway.errors import BadStart
+from gateway.exiting import end_with
 
 # Seconds: the gateway looks through all that it has stored, in slices.
 _PATIENCE = 60.0

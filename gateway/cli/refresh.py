@@ -6,12 +6,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from gateway.cli.command import DEFAULT, ConfigFile, end_with, field_of
+from gateway.cli.command import DEFAULT, ConfigFile, field_of
 from gateway.cli.remote import Call, Unreachable, ask
 from gateway.cli.waiting import Told, awaited, measure
 from gateway.config.load import load
 from gateway.config.schema import Config
 from gateway.errors import BadStart
+from gateway.exiting import end_with
 
 # Seconds for each step: the subjects may be asked of the upstream first.
 _PATIENCE = 60.0

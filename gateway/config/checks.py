@@ -45,8 +45,14 @@ def _whole(config: Config) -> Iterator[Complaint]:
 
 
 def _store(config: Config) -> Iterator[Complaint]:
-    if config.store.kind == "redis":
-        yield Complaint(("store", "kind"), "`redis` is not available in this version; use `embedded`", at_key=False)
+    store, said = config.store, config.store.model_fields_set
+    if store.kind == "redis" and store.url is None:
+        yield Complaint(("store", "kind"), "`redis` needs a `url`", (("store", "url"),), at_key=False)
+    needless = ("disk", "durability") if store.kind == "redis" else ("url", "timeout", "on_failure")
+    for name in needless:
+        if name in said:
+            message = f"means nothing with `kind: {store.kind}`: leave it out"
+            yield Complaint(("store", name), message, (("store", "kind"), ("store", name)))
 
 
 def _admin(config: Config) -> Iterator[Complaint]:

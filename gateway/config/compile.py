@@ -1,6 +1,7 @@
 """From a config to the snapshot that the request's way reads: short forms and defaults resolved, keys digested."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gateway.admission.cors import Cors
 from gateway.admission.patterns import PathPattern
@@ -26,6 +27,7 @@ from gateway.config.digest import key_digest
 from gateway.config.document import SettingPath
 from gateway.config.holders import Accounts
 from gateway.config.schema import Config, Upstream
+from gateway.messages import DEFAULT_PORTS
 from gateway.rfc9111.stored import Policy
 
 
@@ -36,9 +38,10 @@ def snapshot(config: Config) -> Snapshot:
         upstreams={name: _upstream(name, upstream) for name, upstream in config.upstreams.items()},
         keys=dict(_keys(config)),
         accept=config.auth.accept,
-        hosts=frozenset(config.hosts),
+        hosts=served_hosts(config),
         trusted_proxies=config.trusted_proxies,
         timezone=config.timezone,
+        scheme="http" if config.tls is None else "https",
     )
 
 
@@ -51,14 +54,28 @@ def placed_routes(config: Config) -> Iterator[tuple[SettingPath, Route]]:
     """The routes in the order in which they are asked, each with the place of what it is made of."""
     for at, refresh in enumerate(config.background_refreshes):
         for route in background_routes(refresh, upstream_of(config, refresh)):
-            yield ("background_refreshes", at, *(("status",) if route.tells_status else ())), route
+            yield ("background_refreshes", at, *(("status",) if route.tells_status else ())), _of_scheme(config, route)
     for at, own in enumerate(config.routes):
-        yield ("routes", at), _route(config, own)
+        yield ("routes", at), _of_scheme(config, _route(config, own))
+
+
+def served_hosts(config: Config) -> frozenset[str]:
+    """`hosts` as requests are known by them."""
+    return frozenset([known_host(config, host) for host in config.hosts])
+
+
+def known_host(config: Config, host: str) -> str:
+    """A host of the config as requests are known by it: over TLS port 443 says nothing."""
+    return host if config.tls is None else host.removesuffix(f":{DEFAULT_PORTS['https']}")
 
 
 def upstream_of(config: Config, route: routes.Route | BackgroundRefresh) -> str:
     """The name of the upstream that it goes to: what it says, else the only one."""
     return route.upstream or next(iter(config.upstreams))
+
+
+def _of_scheme(config: Config, route: Route) -> Route:
+    return route if config.tls is None else replace(route, host=known_host(config, route.host))
 
 
 def _route(config: Config, route: routes.Route) -> Route:

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from os import environ as process_environ
 from pathlib import Path
+from time import time
 
 from gateway.config.apart import Unanswered, answer_of
+from gateway.config.certificates import concerns, mistakes
 from gateway.config.checks import check
 from gateway.config.document import DEFAULTS, Document, Plain, node_of
 from gateway.config.errors import ConfigError, ConfigInvalid
@@ -103,7 +105,8 @@ def _small(path: Path, environ: Mapping[str, str], fixed: Fixed) -> Loaded:
 
 def _loaded(path: Path, environ: Mapping[str, str], fixed: Fixed | None, files: Files) -> Loaded:
     config = _config(path, environ, fixed, files)
-    return Loaded(config, tuple(warnings(config)), files.sources)
+    told = sorted([*warnings(config), *concerns(config, files, time())])
+    return Loaded(config, tuple(told), files.sources)
 
 
 def _config(path: Path, environ: Mapping[str, str], fixed: Fixed | None, files: Files) -> Config:
@@ -122,6 +125,7 @@ def _judged(reading: Reading, environ: Mapping[str, str], fixed: Fixed | None, f
     if reading.whole and not document.is_damaged(DEFAULTS):
         # Where a file is missing, what the others name may stand in that.
         wrong += check(config)
+        wrong += mistakes(config, files)
         wrong += moved(config, fixed) if fixed else ()
     if wrong:
         raise ConfigInvalid(wrong, files.sources)

@@ -1,9 +1,8 @@
 """The schema of the whole config: every key with its type, range, default and prose."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PrivateAttr, field_validator
+from pydantic import AfterValidator, Field, PrivateAttr
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import SchemaSerializer, core_schema
 
@@ -28,10 +27,12 @@ from gateway.config.fields import (
     UpstreamURL,
     short_for,
 )
+from gateway.config.paths import Tls
 from gateway.config.routes import Route, RouteDefaults
 from gateway.config.sampling import HITS, Sample
 from gateway.config.section import Section
 from gateway.config.spelling import as_written
+from gateway.config.store import Store
 from gateway.config.units import DURATION_SCHEMA, Address, Duration, Listen, RateText, Size, Timeout
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
@@ -39,7 +40,11 @@ Count = Annotated[int, Field(ge=1, le=10**9)]
 LEFT_OUT: Plain = {
     "listen": "${GATEWAY_LISTEN:-127.0.0.1:8080}",
     "admin": {"listen": "${GATEWAY_ADMIN:-127.0.0.1:9180}", "token": "${GATEWAY_ADMIN_TOKEN:-}"},
-    "store": {"path": "var"},
+    "store": {
+        "path": "var",
+        "username": "${GATEWAY_REDIS_USERNAME:-}",
+        "password": "${GATEWAY_REDIS_PASSWORD:-}",
+    },
 }
 """What a config leaves out, where that depends on the environment or the file's folder."""
 
@@ -88,26 +93,6 @@ class Log(Section):
     sample: Sample = Field(default=HITS, json_schema_extra={"default": {"hit": "1/100"}})
     """Which share of requests that were answered without a fault has a line, by what the metrics call `cache`: `all`,
     `none` or `1/N`; of what is not named all, but of hits 1/100. At `level: debug` each has one."""
-
-
-class Store(Section):
-    """What is kept in memory and on disk."""
-
-    kind: Literal["embedded", "redis"] = "embedded"
-    """`embedded` is memory, journal and book; `redis` is shared by many nodes."""
-    path: Path = Path("var")
-    """The folder of journal and book, relative to the config file."""
-    memory: Size = 256 << 20
-    """Bytes of stored responses; the least recently used go first."""
-    durability: Literal["process", "power"] = "process"
-    """What a charge survives: the end of the process, or a power cut as well."""
-
-    @field_validator("path", mode="after")
-    @classmethod
-    def _from_the_file(cls, path: Path, info: Any) -> Path:
-        # The validation's context, which its stubs call optional, is the document.
-        folder: Path = info.context.folder
-        return folder / path
 
 
 def _kept_long_enough(seconds: float) -> float:
@@ -212,9 +197,12 @@ class Config(Section):
     """Other files with the same keys, relative to this one, which alone may have it: `upstreams`, `plans`,
     `organizations`, `keys`, `background_refreshes` and `routes` of all files are joined, and anything else stands in
     one of them. `*` `?` and `[...]` match files by name, none as well. The included routes come first, in this order,
-    and this file's last. Anchors hold within their file, and relative paths start from its folder."""
+    and this file's last. Anchors hold within their file, and `${file:PATH}` starts from its folder; `store.path` and
+    `tls` start from this one's."""
     listen: Listen = Field(default=Address("127.0.0.1", 8080), json_schema_extra={"default": "127.0.0.1:8080"})
     """Where clients connect; the environment variable GATEWAY_LISTEN gives another default."""
+    tls: Tls | None = None
+    """How clients' connections are encrypted; left out, they are not. Turning it on or off needs a restart."""
     hosts: Many[Host] = ()
     """The hosts that are served, others get 421; left out: any."""
     trusted_proxies: Many[Network] = ()

@@ -6,7 +6,7 @@ from time import time
 from gateway.admission.snapshot import Share
 from gateway.config.accounts import Plan
 from gateway.config.background.warnings import background_warnings
-from gateway.config.compile import placed_routes, upstream_of
+from gateway.config.compile import known_host, placed_routes, served_hosts, upstream_of
 from gateway.config.document import SettingPath
 from gateway.config.errors import ConfigError
 from gateway.config.holders import Accounts
@@ -109,8 +109,9 @@ def _unserved(config: Config) -> Iterator[ConfigError]:
         *[(("background_refreshes", at), refresh.match.host) for at, refresh in enumerate(config.background_refreshes)],
         *[(("routes", at), route.match.host) for at, route in enumerate(config.routes)],
     ]
+    served = served_hosts(config)
     for path, host in matches:
-        if not is_served(host, frozenset(config.hosts)):
+        if not is_served(known_host(config, host), served):
             message = "never matches: `hosts` does not have this one, and others get 421"
             yield config.document.error(message, (*path, "match", "host"))
 

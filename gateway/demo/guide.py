@@ -82,25 +82,27 @@ BACKGROUND_STEPS: Final = (
 )
 
 
-def show(console: Console, ports: Ports) -> None:
+def show(console: Console, ports: Ports, scheme: str = "http") -> None:
     """Print the whole guide; lines are not wrapped, so that commands can be copied."""
-    console.print(f"\nThe gateway is at {_url(ports.port)}, in front of two demo upstreams.", style="bold")
+    gateway = _url(ports.port, scheme)
+    console.print(f"\nThe gateway is at {gateway}, in front of two demo upstreams.", style="bold")
     console.print(f"The API key is {KEY}: {GRANT:,} tokens a month. From a full balance:\n")
     remaining = GRANT
     for number, step in enumerate(STEPS + BACKGROUND_STEPS, 1):
         remaining -= step.tokens
-        _call(console, number, step, ports, remaining)
+        _call(console, number, step, gateway, remaining)
     dearest = max(step.tokens for step in STEPS)
     console.print(
         f"Such a force refresh as the very first call: {GRANT:,} - {dearest} = {GRANT - dearest:,} tokens remain.\n"
     )
     _looks(console, ports)
+    console.print(f"Watch it in a browser: {_url(ports.admin_port)}/", style="bold")
     console.print(f"The command is {_command()} (try `{_command()} --help`). Ctrl-C stops everything.")
 
 
-def _call(console: Console, number: int, step: Step, ports: Ports, remaining: int) -> None:
+def _call(console: Console, number: int, step: Step, gateway: str, remaining: int) -> None:
     console.print(Text(f"{number}. {step.title}", style="bold cyan"))
-    command = f'curl -i {step.options}-H "Authorization: Bearer {KEY}" "{_url(ports.port)}{step.target}"'
+    command = f'curl -i {step.options}-H "Authorization: Bearer {KEY}" "{gateway}{step.target}"'
     console.print(Text(f"   {command}"))
     consumed, left = _TOKENS if step in STEPS else _TOKEN_FIELDS
     expected = f"{step.expect} ... {consumed} {step.tokens}, {left} {remaining}"
@@ -122,8 +124,8 @@ def _look(console: Console, title: str, command: str) -> None:
     console.print(Text(f"   {command}\n"))
 
 
-def _url(port: int) -> str:
-    return f"http://{HOST}:{port}"
+def _url(port: int, scheme: str = "http") -> str:
+    return f"{scheme}://{HOST}:{port}"
 
 
 def _command() -> str:

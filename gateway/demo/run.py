@@ -15,6 +15,7 @@ from typing import Final
 
 from rich.console import Console
 
+from gateway.config.load import load
 from gateway.demo import guide
 from gateway.demo.orders import CREDENTIALS
 from gateway.demo.upstream import API_KEY
@@ -78,9 +79,15 @@ async def _processes(config: Path, ports: guide.Ports) -> int:
         await _ready("upstream", upstream, ports.upstream_port, "/healthz")
         await _ready("orders", orders, ports.orders_port, "/healthz")
         async with serve as gateway:
-            await _ready("gateway", gateway, ports.port, "/-/readyz")
-            guide.show(Console(soft_wrap=True, highlight=False), ports)
+            # The clients' port may speak TLS.
+            await _ready("gateway", gateway, ports.admin_port, "/readyz")
+            guide.show(Console(soft_wrap=True, highlight=False), ports, _scheme(config, ports))
             return await _first_to_end({"upstream": upstream, "orders": orders, "gateway": gateway})
+
+
+def _scheme(config: Path, ports: guide.Ports) -> str:
+    """How clients reach the gateway, which runs by this config."""
+    return "http" if load(config, os.environ | _environment(ports)).tls is None else "https"
 
 
 def _environment(ports: guide.Ports) -> dict[str, str]:

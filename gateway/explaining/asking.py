@@ -74,12 +74,12 @@ class Question(Asked):
     """In capitals or not."""
 
 
-def request_for(method: str, url: str, fields: Iterable[tuple[str, str]]) -> Request:
-    """The request as the listener would read it; what is no URL stays as it is, for the gateway to refuse."""
+def request_for(method: str, url: str, fields: Iterable[tuple[str, str]], scheme: str = "http") -> Request:
+    """The request as a listener by `scheme` reads it; what is no URL stays as it is, for the gateway to refuse."""
     given = CIMultiDict(fields)
     target, host = _placed(method, url)
     given.setdefault("Host", host)
-    return Request(method, target, given, body=_content() if _announces_content(given) else None)
+    return Request(method, target, given, body=_content() if _announces_content(given) else None, scheme=scheme)
 
 
 def _placed(method: str, url: str) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """What would become of a request on the gateway that runs, without a fetch, a charge, or any other trace of it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import assert_never
@@ -27,7 +27,7 @@ from gateway.explaining.variants import shown
 from gateway.idempotency import Idempotency
 from gateway.lookup import Live, Lookup
 from gateway.messages import Outgoing, Request
-from gateway.meter import Meter
+from gateway.metering import Metering
 from gateway.onward import for_pass
 from gateway.operation import Operation
 from gateway.parts import Parts
@@ -42,16 +42,14 @@ _OK = 200
 class Operating:
     """What answers requests: everything here is read, and left as it is.
 
-    `live` and `preparer` give the config in operation, `state` that of an upstream by its name. `committed` resolves
-    once everything that `meter` was told of is in the journal, or raises Problem.
+    `live` and `preparer` give the config in operation, `state` that of an upstream by its name.
     """
 
     live: Callable[[], Live]
     preparer: Callable[[], Preparer]
     cache: Cache
     collapse: Collapse
-    meter: Meter
-    committed: Callable[[], Awaitable[None]]
+    meter: Metering
     idempotency: Idempotency
     state: Callable[[str], UpstreamState | None]
     clock: Clock
@@ -102,18 +100,17 @@ class _Telling:
         if prepared.intent in (Intent.background_refresh, Intent.status):
             await self._begin(op)
         elif cache is None or prepared.intent is Intent.pass_:
-            self._pass(op)
+            await self._pass(op)
         elif not await self._replay(op):
+            variants = await self.operating.cache.find(prepared.key)
             op.started = clock.steady()
             lookup = Lookup(op, prepared, cache, self.live)
-            self._look_up(Foresight(lookup, self.operating.cache.look(prepared.key), op.started))
+            await self._look_up(Foresight(lookup, variants, op.started))
 
     async def _stand(self) -> None:
-        """Grants are made when somebody looks: what is told of must be in the journal."""
         account, meter = self.prepared.account, self.operating.meter
         if account is not None:
-            self.known["limits"] = limits(account, meter.balance(account))
-            await self.operating.committed()
+            self.known["limits"] = limits(account, await meter.balance(account))
 
     async def _begin(self, op: Operation) -> None:
         """Not told is what the upstream would be asked for: whether there is such a subject."""
@@ -129,7 +126,7 @@ class _Telling:
         counted = tells or (asked is not None and asked.subject is not None)
         word, why = ("tell", Why.told) if tells else ("accept", Why.accepted)
         self.known["verdict"] = _verdict(op, word, (why,), due if counted else None)
-        self._admit(due or 0, forced=False)
+        await self._admit(due or 0, forced=False)
 
     async def _replay(self, op: Operation, content: str = "") -> bool:
         """Whether its Idempotency-Key was answered before; what is refused here counts against the throttle too."""
@@ -141,42 +138,44 @@ class _Telling:
             claim.end()
             found = await idempotency.earlier(claim)
         except Problem:
-            self._admit(0, forced=False)
+            await self._admit(0, forced=False)
             raise
         if found is not None:
             self.known["verdict"] = _verdict(op, "replay", (Why.replayed,), 0)
-            self._admit(0, forced=False)
+            await self._admit(0, forced=False)
         return found is not None
 
-    def _pass(self, op: Operation) -> None:
+    async def _pass(self, op: Operation) -> None:
         prepared = self.prepared
         uncached = prepared.route.cache is None
         op.fwd = Fwd.bypass if uncached else Fwd.method
         self.known["onward"] = self._onward(for_pass(prepared, self.live.snapshot, op.request_id))
         why = Why.uncached if uncached else Why.method
         self.known["verdict"] = _verdict(op, "pass", (why,), _due(op, _OK, fetched=True))
-        self._admit_fetch(op)
+        await self._admit_fetch(op)
         shut = self._shut()
         if shut is not None:
             raise shut
 
-    def _look_up(self, foresight: Foresight) -> None:
+    async def _look_up(self, foresight: Foresight) -> None:
         lookup, snapshot = foresight.lookup, self.live.snapshot
         self.known["caching"] = caching(lookup, snapshot, lookup.decide((), foresight.now))
         self.known["stored"] = shown(lookup, foresight.variants, snapshot, foresight.now)
         decision, grounds = foresight.decided(self.parts)
         match decision:
             case Reuse() | ReuseWhileRevalidating():
-                self._reuse(foresight, decision, grounds)
+                await self._reuse(foresight, decision, grounds)
             case Refuse():
                 self.known["verdict"] = _verdict(lookup.op, DECISIONS[Refuse], grounds, None)
                 raise Problem(Reason.not_stored if lookup.op.tested else Reason.only_if_cached)
             case Validate() | Fetch():
-                self._fetch(foresight, decision, grounds)
+                await self._fetch(foresight, decision, grounds)
             case _:
                 assert_never(decision)
 
-    def _reuse(self, foresight: Foresight, reuse: Reuse | ReuseWhileRevalidating, grounds: tuple[Why, ...]) -> None:
+    async def _reuse(
+        self, foresight: Foresight, reuse: Reuse | ReuseWhileRevalidating, grounds: tuple[Why, ...]
+    ) -> None:
         op = foresight.lookup.op
         if isinstance(reuse, ReuseWhileRevalidating) and not op.tested:
             # Before the charge, as a request that cannot be sent on is refused free.
@@ -188,16 +187,16 @@ class _Telling:
         due = _due(op, reuse.stored.status, fetched=False)
         self.known["verdict"] = _verdict(op, DECISIONS[type(reuse)], grounds, due)
         if due is not None:
-            self._admit(due, forced=op.quote is not None and op.quote.forced)
+            await self._admit(due, forced=op.quote is not None and op.quote.forced)
 
-    def _fetch(self, foresight: Foresight, decision: Validate | Fetch, grounds: tuple[Why, ...]) -> None:
+    async def _fetch(self, foresight: Foresight, decision: Validate | Fetch, grounds: tuple[Why, ...]) -> None:
         op, collapse = foresight.lookup.op, self.operating.collapse
         op.fwd, op.demanded = decision.fwd, decision.demanded
         op.collapsed = foresight.joins(collapse)
         due = _due(op, _OK, fetched=True)
         verdict = _verdict(op, DECISIONS[type(decision)], grounds, due)
         self.known["verdict"] = replace(verdict, spare=foresight.spare_if_refused())
-        self._admit_fetch(op)
+        await self._admit_fetch(op)
         self.known["onward"] = self._onward(foresight.outgoing(decision))
         shut = None if op.collapsed else self._shut()
         if shut is not None:
@@ -212,18 +211,18 @@ class _Telling:
         due = _due(op, spare.stored.status, fetched=False)
         self.known["verdict"] = _verdict(op, DECISIONS[Reuse], (reused(spare.detail), *grounds), due)
 
-    def _admit_fetch(self, op: Operation) -> None:
+    async def _admit_fetch(self, op: Operation) -> None:
         account, quote = self.prepared.account, op.quote
         if account is None or quote is None:
             return
         if op.demanded:
             refuse_beyond(account, quote, self.prepared.max_tokens)
-        self._admit(quote.total, forced=quote.forced)
+        await self._admit(quote.total, forced=quote.forced)
 
-    def _admit(self, tokens: int, *, forced: bool) -> None:
+    async def _admit(self, tokens: int, *, forced: bool) -> None:
         """Raises the Problem of the limit that is reached; takes nothing."""
         account = self.prepared.account
-        refusal = None if account is None else self.operating.meter.refusal(account, tokens, forced=forced)
+        refusal = None if account is None else await self.operating.meter.refusal(account, tokens, forced=forced)
         if refusal is not None:
             raise refusal
 

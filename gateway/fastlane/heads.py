@@ -18,8 +18,7 @@ from gateway.admission.peers import is_trusted
 from gateway.admission.snapshot import Account, Scope, Share, Snapshot
 from gateway.errors import Problem
 from gateway.fastlane.generations import Generations
-from gateway.fastlane.who import Who
-from gateway.ledger.seat import Seat
+from gateway.fastlane.who import Seat, Who
 from gateway.messages import Fields, Request
 from gateway.untracked import untracked
 
@@ -166,12 +165,12 @@ def given_id(given: Given) -> bytes | None:
     return None
 
 
-def request_of(line: bytes, who: Who, peer: str, longest: int) -> Request | None:
+def request_of(line: bytes, who: Who, peer: str, longest: int, scheme: str = "http") -> Request | None:
     """The request with this request line; None where that is not of the plainest kind, or its target too long."""
     found = _LINE.fullmatch(line)
     if found is None or len(found[2]) > longest:
         return None
-    return Request(found[1].decode(), found[2].decode(), who.fields, peer)
+    return Request(found[1].decode(), found[2].decode(), who.fields, peer, scheme=scheme)
 
 
 def size_of_fields(fields: Fields) -> int:

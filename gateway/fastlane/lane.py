@@ -12,19 +12,15 @@ from itertools import takewhile
 
 from gateway.admission.charge import Quote
 from gateway.admission.outcomes import Outcome
-from gateway.answering import receipt_line
-from gateway.answers.limits import token_form, token_lines
+from gateway.answers.limits import token_form
 from gateway.errors import Problem
+from gateway.fastlane.cashier import Cashier
 from gateway.fastlane.heads import Heads, Parsed, given_id, stripped
 from gateway.fastlane.plan import Plan, What
 from gateway.fastlane.planning import Planning
 from gateway.fastlane.run import Client, Run
 from gateway.fastlane.turn import Turn
-from gateway.fastlane.who import Who
-from gateway.ledger.ledger import Ledger
-from gateway.ledger.seat import Seat
-from gateway.ledger.tab import Tab
-from gateway.meter import Meter
+from gateway.fastlane.who import Seat, Tab, Who
 from gateway.ports import Clock
 from gateway.watch import Watch
 
@@ -36,14 +32,11 @@ _UNMETERED = ((None, None),)
 class FastLane:
     """Answers the hits among requests whose field lines it has learnt, and leaves all else. It goes with its config."""
 
-    def __init__(
-        self, heads: Heads, planning: Planning, meter: Meter, ledger: Ledger, watch: Watch, clock: Clock
-    ) -> None:
+    def __init__(self, heads: Heads, planning: Planning, cashier: Cashier, watch: Watch, clock: Clock) -> None:
         self._heads = heads
         self._longest = heads.longest
         self._planning = planning
-        self._meter = meter
-        self._ledger = ledger
+        self._cashier = cashier
         self._watch = watch
         self._clock = clock
         self._arrived: list[tuple[Client, bytes]] = []
@@ -80,8 +73,7 @@ class FastLane:
             if admitted < len(clients):
                 declined += [(client, data) for client in clients[admitted:]]
         if turn.runs:
-            self._ledger.when_committed(partial(self._committed, turn))
-            self._ledger.flush()
+            self._cashier.end(partial(self._ended, turn))
         for client, data in declined:
             client.decline(data)
 
@@ -127,13 +119,11 @@ class FastLane:
             alone = (self._admit_one(turn, client, data, who, what, id_) for client in clients)
             return sum(1 for _ in takewhile(bool, alone))
         tab = self._tab(turn, who, seat, plan)
-        states = seat.pay(tab, turn.now, turn.wall, len(clients)) if turn.wall < who.expires else ()
-        if not states:
+        run = Run(clients, data, who, what, who.form, id_, tab.tokens, None, ())
+        admitted = self._cashier.pay(turn, run, tab) if turn.wall < who.expires else 0
+        if not admitted:
             self._leave(who)
             return 0
-        admitted = len(states)
-        remaining = self._ledger.count(tab, admitted)
-        run = Run(clients[:admitted], data, who, what, who.form, id_, tab.tokens, remaining, states)
         turn.runs.append(run)
         return admitted
 
@@ -150,7 +140,9 @@ class FastLane:
     def _admit_one(self, turn: Turn, client: Client, data: bytes, who: Who, what: What, id_: bytes | None) -> bool:
         """A hit that costs nothing, or more than a plain lookup: that is charged by itself and has a receipt."""
         plan, run = what.plan, Run((client,), data, who, what, who.form, id_, 0, None, _UNMETERED, b"")
-        if plan.quote is not None and not self._sold(turn, run, plan.quote):
+        if plan.quote is None:
+            self._cashier.give(run)
+        elif not self._sold(turn, run, plan.quote):
             return False
         if plan.ahead is not None and 0 <= what.stored.hits < plan.ahead.hits:
             what.stored.hits += 1
@@ -163,15 +155,9 @@ class FastLane:
         if who.account is None or who.seat is None or turn.wall >= who.expires or not who.seat.current(turn.wall):
             self._leave(who)
             return False
-        try:
-            charge = self._meter.charge(who.account, run.what.plan.route, quote, Outcome.hit, run.id_.decode())
-        except Problem:
-            return False
-        run.tokens, run.remaining = charge.tokens, charge.remaining
-        run.lines = token_lines(charge, turn.wall) + receipt_line(charge.operation)
-        return True
+        return self._cashier.sell(turn, run, quote)
 
-    def _committed(self, turn: Turn, problem: Problem | None) -> None:
+    def _ended(self, turn: Turn, problem: Problem | None) -> None:
         if problem is None:
             turn.answer(self._watch, self._clock.steady())
         else:
@@ -183,5 +169,5 @@ class FastLane:
         if who.account is None:
             return
         with suppress(Problem):
-            if self._meter.seat(who.account) is not who.seat:
+            if self._cashier.seat(who.account) is not who.seat:
                 self._heads.forget(who)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from gateway.admission.charge import Quote
-from gateway.admission.keys import credential_parameters, withheld_fields
+from gateway.admission.keys import withheld_fields
 from gateway.admission.peers import WHENCE
+from gateway.admission.prepared import Prepared
 from gateway.admission.pricing import charges
 from gateway.admission.provision import Intent
 from gateway.admission.snapshot import AheadPolicy, Route, Snapshot
@@ -80,17 +81,27 @@ class What:
         self.form: tuple[bytes, bytes] | None = None
 
 
-def planned(lookup: Lookup, who: Who, snapshot: Snapshot, pages: bytes) -> Plan | None:
-    """The plan for what `who` asks; None for what is no plain lookup, or may mean another thing in another request."""
-    prepared, cache = lookup.prepared, lookup.cache
+def is_plain(prepared: Prepared, who: Who, secret: frozenset[str]) -> bool:
+    """Whether `who` asks for a plain lookup, with no conditions and no parameter that is `secret`."""
     if prepared.intent is not Intent.lookup or prepared.request.body is not None:
-        return None
+        return False
     if prepared.demands is not None or prepared.conditional or prepared.ranged or prepared.max_tokens is not None:
-        return None
+        return False
     # Fields that Connection nominates were taken off.
-    if prepared.request.fields is not who.fields or not _means_the_same(lookup, who, snapshot):
-        return None
+    if prepared.request.fields is not who.fields:
+        return False
+    return not secret or all(name not in secret for name, _ in canonical(prepared.request.target).query)
+
+
+def planned(lookup: Lookup, who: Who, snapshot: Snapshot, pages: bytes) -> Plan | None:
+    """The plan for what `who` asks, which is plain; None where it may mean another thing in another request."""
+    prepared, cache = lookup.prepared, lookup.cache
     quote, route = prepared.quote, prepared.route
+    # Another account's key, or the fields that are always new, would change what is asked for.
+    if who.account is not None and not withheld_fields(route, snapshot):
+        return None
+    if not NEW.isdisjoint([name.lower() for name in (*route.forward, *cache.vary_on)]):
+        return None
     gzip = route.tokens_in_body and accepts_gzip(who.fields.get("Accept-Encoding"))
     counted = quote is not None and quote.plain == quote.base and cache.ahead is None
     return Plan(
@@ -106,26 +117,15 @@ def planned(lookup: Lookup, who: Who, snapshot: Snapshot, pages: bytes) -> Plan 
     )
 
 
-def _means_the_same(lookup: Lookup, who: Who, snapshot: Snapshot) -> bool:
-    """Whether neither another account's key nor the fields that are always new would change what is asked for."""
-    route = lookup.prepared.route
-    if who.account is not None and not withheld_fields(route, snapshot):
-        return False
-    if not NEW.isdisjoint([name.lower() for name in (*route.forward, *lookup.cache.vary_on)]):
-        return False
-    secret = credential_parameters(snapshot)
-    return not secret or all(name not in secret for name, _ in canonical(lookup.prepared.request.target).query)
-
-
 def hit_of(plan: Plan, variants: tuple[StoredResponse, ...], decision: Decision) -> Reuse | None:
     """The reuse that is the same for everybody, of a body that is sent at once; None for everything else."""
     if not isinstance(decision, Reuse) or decision.detail is not None or decision.ttl <= 0:
         return None
-    stored, price = decision.stored, plan.route.price
+    stored, status, price = decision.stored, decision.stored.status, plan.route.price
     # Faults are logged one by one, and a 204 or 304 is framed otherwise.
-    if not 200 <= stored.status < 400 or stored.status in (204, 304) or len(stored.body) > _LONGEST_BODY:
+    if not 200 <= status < 400 or status in (204, 304) or len(stored.body) > _LONGEST_BODY:
         return None
-    if price is not None and not charges(price, stored.status):
+    if price is not None and not charges(price, status):
         return None
     if any(name in _OTHERS for variant in variants for name, _ in variant.selecting):
         return None

@@ -2,6 +2,8 @@
 
 from math import floor
 
+from gateway.admission.keys import credential_parameters
+from gateway.admission.prepare import Preparer
 from gateway.admission.prepared import Prepared
 from gateway.answering import Answering
 from gateway.answers.splice import CLOSING, opening, opening_gzip
@@ -10,7 +12,7 @@ from gateway.cache import Cache
 from gateway.errors import Problem
 from gateway.fastlane.generations import Generations
 from gateway.fastlane.heads import request_of, size_of_fields
-from gateway.fastlane.plan import Plan, What, hit_of, holds_until, planned
+from gateway.fastlane.plan import Plan, What, hit_of, holds_until, is_plain, planned
 from gateway.fastlane.who import Who
 from gateway.lookup import Live, Lookup
 from gateway.messages import Splice
@@ -42,8 +44,20 @@ class Planning:
     It goes with its config, and holds nothing that may change while that stands: what is stored is looked at anew.
     """
 
-    def __init__(self, live: Live, cache: Cache, answering: Answering, watch: Watch, room: int, longest: int) -> None:
+    def __init__(
+        self,
+        live: Live,
+        preparer: Preparer,
+        cache: Cache,
+        answering: Answering,
+        watch: Watch,
+        room: int,
+        longest: int,
+    ) -> None:
         self._live = live
+        # Not the memo of heads: what is prepared here is remembered here.
+        self._preparer = preparer
+        self._secret = credential_parameters(live.snapshot)
         self._cache = cache
         self._answering = answering
         self._watch = watch
@@ -128,32 +142,33 @@ class Planning:
             what.closing = b"" if packed else CLOSING
         what.variants, what.stored = self._cache.peek(what.key), stored
         what.splice = splice if splice is None or packed else _SPLICED
-        what.answered = self._watch.hits(plan.route.name, stored.status)
+        what.answered = self._watch.hits(plan.route.name, stored.status, plan.tokens)
         return what.variants
 
     def _prepared(self, who: Who, line: bytes, peer: str) -> Prepared | None:
         """As the full lane prepares it, which raises Problem; None for what does not look anything up."""
-        request = request_of(line, who, peer, self._longest)
-        prepared = None if request is None else self._live.preparer.prepare(request)
+        request = request_of(line, who, peer, self._longest, self._live.snapshot.scheme)
+        # Whose key it is was found when the field lines were learnt, and whoever's is no more has another seat.
+        prepared = None if request is None else self._preparer.prepare(request, who.account)
         return None if prepared is None or prepared.route.cache is None else prepared
 
     def _plan(self, who: Who, prepared: Prepared) -> Plan | None:
-        route, cache = prepared.route, prepared.route.cache
-        if cache is None:
+        """The plan that equal requests share; None for what is the full lane's."""
+        cache = prepared.route.cache
+        if cache is None or not is_plain(prepared, who, self._secret):
             return None
-        op = Operation(prepared.request, "", 0.0, prepared, route.name)
-        plan = planned(Lookup(op, prepared, cache, self._live), who, self._live.snapshot, self._answering.pages(op))
-        return None if plan is None else self._shared(plan, who)
-
-    def _shared(self, plan: Plan, who: Who) -> Plan:
-        """The plan that is remembered in place of this one: those of equal requests are one."""
-        mark = b"%b%b\n%d\n%d" % (who.mark, plan.route.name.encode(), id(plan.quote), plan.bodiless)
+        route, bodiless = prepared.route, prepared.request.method == "HEAD"
+        mark = b"%b%b\n%d\n%d" % (who.mark, route.name.encode(), id(prepared.quote), bodiless)
         known = self._plans.get(mark)
-        if known is not None and known.quote is plan.quote:
+        if known is not None and known.quote is prepared.quote:
             return known
-        self._plans.keep(mark, plan)
-        # What is asked for by it holds it, for longer than it is kept here.
-        self._known.grow(_size_of_plan(plan))
+        op = Operation(prepared.request, "", 0.0, prepared, route.name)
+        pages = self._answering.pages(op)
+        plan = planned(Lookup(op, prepared, cache, self._live), who, self._live.snapshot, pages)
+        if plan is not None:
+            self._plans.keep(mark, plan)
+            # What is asked for by it holds it, for longer than it is kept here.
+            self._known.grow(_size_of_plan(plan))
         return plan
 
 

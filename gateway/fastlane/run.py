@@ -21,6 +21,9 @@ class Client(Protocol):
     def decline(self, data: bytes) -> None:
         """There will be none: let `data` go the full lane."""
 
+    def fail(self) -> None:
+        """There will be none, and it is charged: a bug of ours."""
+
 
 State = tuple[int | None, int | None]
 """A throttle's room in whole requests, and the seconds until it has all; None without a throttle."""

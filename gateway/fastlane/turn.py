@@ -32,6 +32,8 @@ class Turn:
         place = first = watch.numbers(sum([len(run.clients) for run in self.runs]))
         times: dict[Answered, int] = {}
         for run in self.runs:
+            if not run.clients:
+                continue
             answered, number = run.what.answered, len(run.clients)
             times[answered] = times.get(answered, 0) + self._send(run, prefix, place, timing, watch)
             place += number
@@ -42,7 +44,8 @@ class Turn:
     def decline(self) -> None:
         """Let all of it go the full lane."""
         for run in self.runs:
-            _decline(run)
+            for client in run.clients:
+                client.decline(run.data)
 
     def _send(self, run: Run, prefix: bytes, first: int, timing: bytes, watch: Watch) -> int:
         """How many are answered."""
@@ -50,7 +53,9 @@ class Turn:
             made = messages(run, prefix, first, timing, self.wall)
         except Exception as error:  # noqa: BLE001 - a bug of ours must leave nobody without an answer
             watch.broken(error)
-            _decline(run)
+            # The full lane would charge them once more.
+            for client in run.clients:
+                client.fail()
             return 0
         for client, message in zip(run.clients, made, strict=True):
             client.send(last(message) if client.ends else message)
@@ -64,11 +69,6 @@ class Turn:
             for place, weight in due:
                 operation = _operation(runs[place], f"{watch.prefix}-{first + place:x}")
                 watch.hit(operation, runs[place].what.stored.status, seconds, weight)
-
-
-def _decline(run: Run) -> None:
-    for client in run.clients:
-        client.decline(run.data)
 
 
 def _operation(run: Run, own: str) -> Operation:

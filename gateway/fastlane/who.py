@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.admission.charge import Limits
 from gateway.answers.limits import token_form
 
 if TYPE_CHECKING:
-    from gateway.admission.snapshot import Account
+    from gateway.admission.snapshot import Account, Route
     from gateway.answers.limits import TokenForm
     from gateway.fastlane.plan import Plan
-    from gateway.ledger.seat import Seat
-    from gateway.ledger.tab import Tab
     from gateway.messages import Fields
+
+
+class Tab(Protocol):
+    """Equal plain charges of one account in one UTC `minute`, of `tokens` each."""
+
+    minute: int
+    tokens: int
+
+
+class Seat(Protocol):
+    """Where an account is charged; `limits` are another object as soon as they are others."""
+
+    limits: Limits
+
+    def tab(self, route: Route, tokens: int, outcome: str, wall: float) -> Tab:
+        """The one of such charges in the minute of `wall`."""
+
+    def current(self, wall: float) -> bool:
+        """Whether it is up to date at `wall` (wall-clock seconds)."""
 
 
 class Who:

@@ -24,13 +24,14 @@ class Logs:
     """Takes over what is logged in this process, until it is closed; a context that closes at its end.
 
     Lines go to `descriptor`, to standard error unless told otherwise. `configure` and `level` act at once, on loggers
-    made before as well.
+    made before as well. `shared`: other processes write there too, and no line comes to stand within another's, unless
+    it is longer than a pipe takes at once.
     """
 
-    def __init__(self, descriptor: int | None = None) -> None:
+    def __init__(self, descriptor: int | None = None, *, shared: bool = False) -> None:
         _hold_standard_streams()
         self._descriptor = _standard_error() if descriptor is None else descriptor
-        self._writer = Writer(self._descriptor, self._dropped)
+        self._writer = Writer(self._descriptor, self._dropped, shared=shared)
         self._configured: Level = "info"
         self._level: Level = "info"
         self._severity = logging.INFO

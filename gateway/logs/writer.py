@@ -4,7 +4,7 @@ import os
 import select
 import threading
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from queue import SimpleQueue
 
@@ -24,7 +24,8 @@ class Writer:
     again, the line that `telling` makes of the number goes before the next.
     """
 
-    def __init__(self, descriptor: int | None, telling: Callable[[int], bytes]) -> None:
+    def __init__(self, descriptor: int | None, telling: Callable[[int], bytes], *, shared: bool = False) -> None:
+        self._most = select.PIPE_BUF if shared else 2 * _BATCH
         self._descriptor = None if descriptor is None else _own(descriptor)
         self._telling = telling
         # It takes lines without a lock that a line of a signal's or of the garbage collector's could find taken.
@@ -80,7 +81,12 @@ class Writer:
         if self._torn:
             pieces = [b"\n", *pieces]
         ends = list(accumulate(map(len, pieces)))
-        sent = self._sent(b"".join(pieces))
+        sent = 0
+        for together in _parted(pieces, self._most):
+            written = self._sent(together)
+            sent += written
+            if written < len(together):
+                break
         whole = bisect_right(ends, sent)
         self._lost += min(len(pieces) - whole, len(lines))
         if untold and whole > self._torn:
@@ -100,6 +106,18 @@ class Writer:
                 # Closed, or no room: the next line may find it otherwise.
                 break
         return sent
+
+
+def _parted(pieces: Sequence[bytes], most: int) -> Iterator[bytes]:
+    """All of them, in their order, as many at a time as are no more than `most` bytes, but for a longer one."""
+    together, size = list[bytes](), 0
+    for piece in pieces:
+        if together and size + len(piece) > most:
+            yield b"".join(together)
+            together, size = [], 0
+        together.append(piece)
+        size += len(piece)
+    yield b"".join(together)
 
 
 def _own(descriptor: int) -> int | None:

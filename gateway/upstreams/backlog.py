@@ -5,6 +5,7 @@ from collections import OrderedDict
 from math import inf
 
 from gateway.admission.allowance import Allowance
+from gateway.alarm import Alarm
 from gateway.errors import Problem, Reason
 from gateway.ports import Clock
 from gateway.upstreams.circuit import Circuit, Pass
@@ -32,7 +33,7 @@ class Backlog:
         self._sending: OrderedDict[asyncio.Future[Pass | None], bool] = OrderedDict()
         # Who asks for no more than whether there is room; each hears whether there will be.
         self._looking: OrderedDict[asyncio.Future[bool], None] = OrderedDict()
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self.let_in)
         self._ended = False
         gate.freed = self.let_in
 
@@ -76,9 +77,7 @@ class Backlog:
     def end(self) -> None:
         """Nobody is let in any more; those who wait hear of it, some in each turn of the loop."""
         self._ended = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.stop()
         self._send_off()
 
     async def _queue_up(self, *, uploads: bool) -> Pass:
@@ -109,7 +108,7 @@ class Backlog:
         """Whether a call may be sent now; where time alone can tell when, it is looked again then."""
         pause = self._pause()
         if 0.0 < pause < inf:
-            self._look_again(pause)
+            self._alarm.by(asyncio.get_running_loop().time() + pause)
         return pause == 0.0
 
     def _pause(self) -> float:
@@ -121,19 +120,6 @@ class Backlog:
         if pause == 0.0 and not self._circuit.admits():
             pause = self._circuit.wait() or _PROBING
         return pause
-
-    def _look_again(self, pause: float) -> None:
-        loop = asyncio.get_running_loop()
-        at = loop.time() + pause
-        if self._timer is not None:
-            if self._timer.when() <= at:
-                return
-            self._timer.cancel()
-        self._timer = loop.call_at(at, self._time_passed)
-
-    def _time_passed(self) -> None:
-        self._timer = None
-        self.let_in()
 
     def _abandon(self, waiter: asyncio.Future[Pass | None]) -> None:
         """What was given in the very moment of giving up is given back."""

@@ -10,8 +10,8 @@ from gateway.admission.snapshot import UpstreamPolicy
 from gateway.errors import Problem, Reason
 from gateway.ports import Clock
 
-# What speaks best for an upstream comes first: it is as well as the best of its URLs.
-_BEST_FIRST = (State.closed, State.failing, State.half_open, State.open)
+BEST_FIRST = (State.closed, State.failing, State.half_open, State.open)
+"""What speaks best for an upstream comes first: it is as well as the best of its URLs."""
 
 
 class Pass(NamedTuple):
@@ -56,7 +56,7 @@ class Circuit:
         """How the upstream is now."""
         states = [breaker.state for breaker in self._breakers]
         return UpstreamState(
-            state=min(states, key=_BEST_FIRST.index),
+            state=min(states, key=BEST_FIRST.index),
             wait=self.wait(),
             failures=min(breaker.failures for breaker in self._breakers),
             usable=states.count(State.closed),

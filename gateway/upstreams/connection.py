@@ -1,7 +1,7 @@
 """One connection to an upstream (RFC 9112 §8, §9): aiohttp's protocol, held to one whole answer for each request."""
 
 import select
-from asyncio import BaseTransport, TimerHandle
+from asyncio import AbstractEventLoop, BaseTransport
 from typing import Any
 
 from aiohttp import ClientOSError, ClientPayloadError, ServerDisconnectedError
@@ -9,6 +9,8 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
+
+from gateway.alarm import Alarm
 
 _MOST_INTERIM = 16
 _MOST_HEAD = 256 * 1024
@@ -26,13 +28,16 @@ class UpstreamConnection(ResponseHandler):
     # When the read timeout ends, None while there is none. The timer is not moved with it: once armed it rings, and is
     # set anew where that was too early, a few times a minute instead of several times an answer.
     due: float | None = None
-    _alarm: TimerHandle | None = None
     _unread: "select.poll | None" = None
     _awaiting = False
     _interim_left = 0
     _head_left = 0
     _sent = False
     _heard = False
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._alarm = Alarm(self._ring)
 
     def is_connected(self) -> bool:
         """Whether it may carry a request: not where the peer has ended it, or spoken unasked (RFC 9112 §9.2)."""
@@ -88,20 +93,13 @@ class UpstreamConnection(ResponseHandler):
         if not self._read_timeout:
             return
         self.due = self._loop.time() + self._read_timeout
-        if self._alarm is None or self._alarm.when() > self.due:
-            self._arm(self.due)
-
-    def _arm(self, at: float) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm = self._loop.call_at(at, self._ring)
+        self._alarm.by(self.due)
 
     def _ring(self) -> None:
-        self._alarm = None
         if self.due is not None and self.due <= self._loop.time():
             self._on_read_timeout()
         elif self.due is not None:
-            self._arm(self.due)
+            self._alarm.by(self.due)
 
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
         interim = data[0].code < 200
@@ -134,9 +132,7 @@ class UpstreamConnection(ResponseHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         if exc is not None:
             self._break_content(ClientPayloadError("the connection broke within the content"))
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        self._alarm.stop()
         super().connection_lost(exc)
 
     def _break_content(self, exc: BaseException) -> None:

@@ -41,6 +41,9 @@ _BACKGROUND = {
 
 _TOP = {
     "listen": _RESTART,
+    "tls": _RESTART,
+    "tls.cert": _NEW_CONNECTIONS,
+    "tls.key": _NEW_CONNECTIONS,
     "admin.listen": _RESTART,
     "store.kind": _RESTART,
     "store.path": _RESTART,
