@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end suites: a scripted upstream and real gateways, each gone when its test is."""
+"""Fixtures that many suites share: a scripted upstream, real gateways, ledgers, a Redis, each gone when its user is."""
 
 import gc
 import os
@@ -15,6 +15,7 @@ from support.addresses import HOST
 from support.config import Config
 from support.gateway import ROOT, RunningGateway, StartGateway
 from support.metering import Rig, Start
+from support.redis_server import RedisServer
 from support.upstream import ScriptedUpstream
 
 from gateway.admission.snapshot import Account
@@ -97,3 +98,16 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     for rig in rigs:
         assert await rig.ledger.drift() == 0
         await rig.ledger.close()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The Redis that tests share; one that stops, kills or fills a Redis starts its own."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The URL of an empty database of the shared Redis, which no test close by has used."""
+    return redis_server.empty_database()

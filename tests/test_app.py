@@ -13,6 +13,7 @@ import pytest
 import yaml
 from support.addresses import HOST, free_port
 from support.config import KEY, Config, config, key_field, plan, product_route
+from support.embedded import ledger_of
 from support.polling import PATIENCE
 from support.scripts import Gate, json_answer
 from support.upstream import ScriptedUpstream
@@ -40,13 +41,13 @@ def logs() -> Iterator[Logs]:
         yield logs
 
 
-def loaded(logs: Logs, folder: Path, whole: Config, listen: int, admin: int) -> Gateway:
+async def loaded(logs: Logs, folder: Path, whole: Config, listen: int, admin: int) -> Gateway:
     """A gateway for `whole` on these ports, its store in `folder`."""
     path = folder / "gateway.yaml"
     placed = whole | {"listen": f"{HOST}:{listen}", "admin": {"listen": f"{HOST}:{admin}"}}
     path.write_text(yaml.safe_dump(placed))
     found = read(path)
-    return Gateway(found, partial(load_apart, path, Fixed.of(found.config)), logs)
+    return await Gateway.open(found, partial(load_apart, path, Fixed.of(found.config)), logs)
 
 
 def metered(url: str) -> Config:
@@ -56,7 +57,7 @@ def metered(url: str) -> Config:
 
 async def test_from_open_to_drained(logs: Logs, tmp_path: Path, upstream: ScriptedUpstream) -> None:
     port, admin = free_port(), free_port()
-    gateway = loaded(logs, tmp_path, metered(upstream.url), port, admin)
+    gateway = await loaded(logs, tmp_path, metered(upstream.url), port, admin)
     await gateway.start()
     async with httpx.AsyncClient(headers=key_field()) as client:
         for _ in range(2):
@@ -67,7 +68,7 @@ async def test_from_open_to_drained(logs: Logs, tmp_path: Path, upstream: Script
         assert "gateway_stored_responses 1.0" in scraped
         assert (await client.get(f"http://{HOST}:{admin}/readyz")).status_code == 200
     await gateway.drain()
-    again = loaded(logs, tmp_path, metered(upstream.url), port, admin)
+    again = await loaded(logs, tmp_path, metered(upstream.url), port, admin)
     await again.start()
     async with httpx.AsyncClient(headers=key_field()) as client:
         answer = await client.get(f"http://{HOST}:{port}/v1/products/1")
@@ -81,7 +82,7 @@ async def test_one_whose_client_has_left_is_settled_before_the_ledger_closes(
     """Its reservation stayed open, to be released at the next start, whatever the upstream had delivered."""
     port, gate = free_port(), Gate()
     upstream.script("/v1/products/1", gate, json_answer({"a": 1}))
-    gateway = loaded(logs, tmp_path, metered(upstream.url), port, free_port())
+    gateway = await loaded(logs, tmp_path, metered(upstream.url), port, free_port())
     await gateway.start()
     async with await Connection.open((HOST, port)) as client:
         client.request("GET", "/v1/products/1", f"Authorization: Bearer {KEY}")
@@ -89,7 +90,7 @@ async def test_one_whose_client_has_left_is_settled_before_the_ledger_closes(
         client.hang_up()
     gate.open()
     await gateway.drain()
-    balance = gateway._ledger.accounts.balance("alpha")
+    balance = ledger_of(gateway).accounts.balance("alpha")
     assert (balance.charged, balance.reserved) == (1, 0)
 
 
@@ -99,10 +100,10 @@ async def test_a_taken_port_leaves_nothing_half_started(
 ) -> None:
     port, admin = free_port(), free_port()
     with socket.create_server((HOST, port if taken == "client" else admin)):
-        gateway = loaded(logs, tmp_path, metered(upstream.url), port, admin)
+        gateway = await loaded(logs, tmp_path, metered(upstream.url), port, admin)
         with pytest.raises(BadStart, match="cannot listen"):
             await gateway.start()
-    again = loaded(logs, tmp_path, metered(upstream.url), port, admin)
+    again = await loaded(logs, tmp_path, metered(upstream.url), port, admin)
     await again.start()
     await again.drain()
 
@@ -120,7 +121,7 @@ async def test_keys_made_all_the_time_keep_no_config_out(
         await asyncio.sleep(0)
         return ready
 
-    gateway = loaded(logs, tmp_path, metered(upstream.url), free_port(), free_port())
+    gateway = await loaded(logs, tmp_path, metered(upstream.url), free_port(), free_port())
     await gateway.start()
     monkeypatch.setattr(app, "provisioned", overtaken)
     assert (await asyncio.wait_for(gateway.reload(), PATIENCE)).ok
@@ -133,7 +134,7 @@ async def test_what_was_prepared_under_the_former_config_is_given_back(
     logs: Logs, tmp_path: Path, upstream: ScriptedUpstream
 ) -> None:
     port = free_port()
-    gateway = loaded(logs, tmp_path, metered(upstream.url), port, free_port())
+    gateway = await loaded(logs, tmp_path, metered(upstream.url), port, free_port())
     await gateway.start()
     former = gateway._memo
     async with httpx.AsyncClient(headers=key_field()) as client:

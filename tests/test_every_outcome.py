@@ -214,6 +214,9 @@ SCENARIOS: dict[str, Callable[[Way], Awaitable[None]]] = {
 # What a scenario's request would cost in full and without the surcharge, where it is not the base price.
 PRICES = {"stale_if_error": (4, 1), "cooldown": (9, 6), "refreshed": (9, 6), "undelivered": (9, 6), "accepted": (3, 3)}
 
+# Upstream calls that a scenario's requests did without, and the tokens charged for these requests.
+SAVED = {"hit": (1, 1), "stale": (1, 1), "cooldown": (1, 6), "collapsed": (1, 1), "test": (1, 0)}
+
 
 @pytest.mark.parametrize("outcome", Outcome, ids=lambda outcome: outcome.name)
 async def test_an_outcome_is_recorded_and_paid_as_the_table_says(running: Way, outcome: Outcome) -> None:
@@ -224,6 +227,8 @@ async def test_an_outcome_is_recorded_and_paid_as_the_table_says(running: Way, o
     tokens = {Pays.total: total, Pays.plain: plain, Pays.nothing: 0, Pays.refunded: -plain}[outcome.pays]
     if outcome is not Outcome.abandoned:
         assert (outcome.name, tokens) in books.ended
+    saved = sum(running.metrics.calls_saved.values()), sum(running.metrics.tokens_saved.values())
+    assert saved == SAVED.get(outcome.name, (0, 0))
 
 
 def test_no_outcome_is_left_out() -> None:

@@ -15,8 +15,8 @@ from support.in_process import Way, way
 from gateway.admission.forwarding import forwarded
 from gateway.admission.snapshot import CachePolicy
 from gateway.collapse import Failed, Fetched, Flight, NotKept, Private, Rank, Unkept
+from gateway.errand import Errand
 from gateway.errors import Problem, Reason
-from gateway.fetch import Errand
 from gateway.messages import Stream
 from gateway.onward import for_lookup
 from gateway.rfc9111.stored import Policy, StoredResponse

@@ -41,6 +41,7 @@ def test_ready_while_serving_and_every_check_holds(serving: bool, ledger: bool, 
     health = Health({"ledger": lambda: ledger})
     health.serving = serving
     assert (ready(health).status, ready(health).body) == (status, body)
+    assert body == (f"not ready: {', '.join(failing)}\n" if (failing := health.failing()) else "ok\n").encode()
     verbose = ready(health, "/readyz?verbose")
     assert (verbose.status, verbose.body.splitlines(keepends=True)[-1]) == (status, body)
 
@@ -66,6 +67,13 @@ def test_verbose_tells_every_check_and_upstream(query: str) -> None:
         *[f"upstream {name}: {words}" for name, (_, words) in UPSTREAMS.items()],
         "not ready: ledger",
     ]
+
+
+def test_a_store_that_all_others_miss_too_makes_nobody_unready() -> None:
+    health = Health({"ledger": lambda: True}, store=lambda: False)
+    health.serving = True
+    assert (ready(health).status, ready(health).body) == (200, b"ok\n")
+    assert ready(health, "/readyz?verbose").body.decode().splitlines()[-2:] == ["store: unreachable", "ok"]
 
 
 @pytest.mark.parametrize("query", ["", "quiet", "verbosely", "a=verbose"])

@@ -45,6 +45,40 @@ def test_what_was_not_prepared_is_not_forced() -> None:
 
 
 @pytest.mark.parametrize(
+    ("found", "saved"),
+    [
+        pytest.param({}, False, id="never asked the cache"),
+        pytest.param({"ttl": 5}, True, id="hit"),
+        pytest.param({"ttl": 5, "detail": "cooldown"}, True, id="cooldown"),
+        pytest.param({"ttl": -5, "stale": True}, True, id="stale"),
+        pytest.param({"ttl": 5, "called": True}, False, id="hit after a fetch of its own that was overtaken"),
+        pytest.param({"ttl": 5, "collapsed": True}, True, id="hit after another's fetch"),
+        pytest.param({"ttl": -5, "stale": True, "fwd": Fwd.stale, "called": True}, False, id="stale if error"),
+        pytest.param(
+            {"ttl": -5, "stale": True, "fwd": Fwd.stale, "fwd_status": 500, "collapsed": True},
+            False,
+            id="stale as another's fetch failed",
+        ),
+        pytest.param({"fwd": Fwd.uri_miss, "fwd_status": 200, "called": True}, False, id="miss"),
+        pytest.param({"fwd": Fwd.stale, "fwd_status": 304, "called": True}, False, id="validated"),
+        pytest.param({"fwd": Fwd.method, "fwd_status": 200}, False, id="passed by"),
+        pytest.param({"fwd": Fwd.uri_miss, "fwd_status": 200, "collapsed": True}, True, id="collapsed"),
+        pytest.param({"fwd": Fwd.uri_miss, "fwd_status": 404, "collapsed": True}, True, id="collapsed, a 404"),
+        pytest.param({"fwd": Fwd.uri_miss, "fwd_status": 503, "collapsed": True}, False, id="collapsed, a failure"),
+        pytest.param({"fwd": Fwd.uri_miss, "collapsed": True}, False, id="collapsed, no answer"),
+        pytest.param(
+            {"fwd": Fwd.uri_miss, "fwd_status": 200, "collapsed": True, "called": True},
+            False,
+            id="collapsed after a fetch of its own",
+        ),
+        pytest.param({"ttl": 5, "refusal": "ledger_unavailable"}, False, id="refused"),
+    ],
+)
+def test_what_saved_an_upstream_call(found: dict[str, Any], saved: bool) -> None:
+    assert operation(**found).saved is saved
+
+
+@pytest.mark.parametrize(
     ("found", "status"),
     [
         ({}, CacheStatus()),

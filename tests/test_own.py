@@ -34,6 +34,7 @@ from gateway.admission.snapshot import (
 )
 from gateway.errors import Problem, Reason
 from gateway.jobs.register import JobRegister
+from gateway.journalled import Journalled
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.receipts import receipt_id
 from gateway.messages import Answer
@@ -87,8 +88,8 @@ class Desk:
         preparer = Preparer(snapshot)
         self.own = Own(
             account_of=preparer.account_of,
-            meter=self.meter,
-            ledger=self.ledger,
+            meter=Journalled(self.meter, self.ledger),
+            recorded=self.ledger,
             jobs=register,
             clock=self.clock,
             request_id=lambda fields: fields.get("X-Request-Id", "r-1"),
@@ -354,7 +355,7 @@ async def test_a_head_is_answered_as_its_get(desk: Desk) -> None:
 
 async def test_a_flood_is_refused_before_it_takes_the_ledgers_readers(desk: Desk) -> None:
     held = Held(desk.ledger)
-    desk.own._ledger = held  # type: ignore[assignment]
+    desk.own._recorded = held  # type: ignore[assignment]
     flood = [asyncio.create_task(desk.ask("/-/receipts/rcpt_1")) for _ in range(50)]
     others = [asyncio.create_task(desk.ask("/-/receipts", key=OTHER_KEY)) for _ in range(2)]
     async with asyncio.timeout(20):

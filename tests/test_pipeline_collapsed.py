@@ -37,6 +37,7 @@ async def test_followers_share_the_leaders_fetch_and_pay_for_themselves(seed: Wa
     assert sum(answer.cache.collapsed for answer in got) == 9
     assert {answer.tokens[0] for answer in got} == {4}
     assert (seed.calls, len({answer.tokens[1] for answer in got})) == (1, 10)
+    assert (seed.metrics.calls_saved["product",], seed.metrics.tokens_saved["product",]) == (9, 9 * 4)
 
 
 @pytest.mark.parametrize("callers", [1, 3])

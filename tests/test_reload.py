@@ -51,13 +51,13 @@ class Files:
     async def read(self) -> Loaded:
         return loaded(self.path)
 
-    async def adopt(self, config: Config) -> None:
+    async def adopt(self, loaded: Loaded) -> None:
         self.begun.set()
         if self.gate is not None:
             await self.gate.wait()
         if self.refusal is not None:
             raise self.refusal
-        self.adopted.append(config)
+        self.adopted.append(loaded.config)
 
     def reloader(self, clock: FakeClock, read: Callable[[], Awaitable[Loaded]] | None = None) -> Reloader:
         return Reloader(read or self.read, self.adopt, loaded(self.path), clock)

@@ -8,11 +8,15 @@ import pytest
 from admission.snapshots import make_request, public_route, seed_route
 from support.in_process import ALPHA, GRANT, Way, way
 
-from gateway.admission.charge import Quote
+from gateway.admission.charge import Charge, Quote
 from gateway.admission.outcomes import Outcome, Pays
-from gateway.errors import Problem
+from gateway.admission.snapshot import Account
+from gateway.errors import Overtaken, Problem, Reason
+from gateway.journalled import Journalled
+from gateway.messages import Request
 from gateway.operation import Operation
 from gateway.reservation import Reservation
+from gateway.settlement import Settlement
 
 pytestmark = pytest.mark.slow
 
@@ -50,6 +54,37 @@ async def test_a_fetch_reserves_all_it_may_cost_and_settles_by_its_outcome(runni
     assert op.reservation is None
 
 
+async def test_whose_key_another_node_has_revoked_meanwhile_has_nothing_fetched(running: Way) -> None:
+    """The meter's answer brought the word of it."""
+    told = list[str]()
+
+    def revoked(request: Request) -> None:
+        told.append(request.target)
+        raise Problem(Reason.unknown_key)
+
+    settlement, op = Settlement(Journalled(running.meter, running.ledger), revoked), operation(running)
+    with pytest.raises(Problem) as caught:
+        await settlement.reserve(op)
+    assert (caught.value.reason, told) == (Reason.unknown_key, [ITEM])
+    await settlement.release(op, Reason.unknown_key.name)
+    assert (running.balance.reserved, running.balance.charged) == (0, 0)
+
+
+async def test_a_hit_that_is_overtaken_asks_whose_key_it_is_by_now(
+    running: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def overtaken(*_: object) -> Charge:
+        raise Overtaken
+
+    told = list[str]()
+    metering = Journalled(running.meter, running.ledger)
+    settlement = Settlement(metering, lambda request: told.append(request.target))
+    monkeypatch.setattr(metering, "charge", overtaken)
+    with pytest.raises(Overtaken):
+        await settlement.settle(operation(running), Outcome.hit)
+    assert told == [ITEM]
+
+
 async def test_a_release_says_how_the_account_stands(running: Way) -> None:
     op = operation(running)
     await running.settlement.reserve(op)
@@ -68,6 +103,18 @@ async def test_a_public_route_is_not_metered(running: Way) -> None:
 
 async def test_what_was_never_prepared_is_released_for_nothing(running: Way) -> None:
     assert await running.settlement.release(Operation(make_request("//"), "id", 0.0), "refused") is None
+
+
+async def test_a_refusal_does_not_become_the_ledgers_where_that_cannot_tell_how_the_account_stands(
+    running: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While Redis was away, a bad request with a good key was answered 503."""
+
+    def away(account: Account) -> Charge:
+        raise Problem(Reason.ledger_unavailable)
+
+    monkeypatch.setattr(running.meter, "standing", away)
+    assert await running.settlement.release(operation(running), "bad_request") is None
 
 
 async def test_a_reservation_the_journal_does_not_take_is_none(running: Way) -> None:

@@ -3,7 +3,10 @@
 import asyncio
 import gc
 
-from gateway.tasks import Tasks
+import pytest
+import structlog
+
+from gateway.tasks import Tasks, forever
 
 
 async def test_finish_waits_for_what_was_started_and_what_that_starts() -> None:
@@ -40,3 +43,21 @@ async def test_one_that_fails_leaves_the_others() -> None:
     await tasks.finish()
     gc.collect()
     assert (ended, len(complaints)) == ([True], 1)
+
+
+async def test_what_goes_on_for_ever_goes_on_after_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.tasks._PAUSE", 0.0)
+    times, again = list[int](), asyncio.Event()
+
+    async def work() -> None:
+        times.append(1)
+        if len(times) == 1:
+            raise ValueError("a bug")
+        again.set()
+        await asyncio.Event().wait()
+
+    with structlog.testing.capture_logs() as lines:
+        task = asyncio.create_task(forever("counting", work))
+        await again.wait()
+    task.cancel()
+    assert [(line["event"], line["work"]) for line in lines] == [("work begun anew", "counting")]

@@ -13,10 +13,11 @@ from support.in_process import no_gauges
 from gateway.admission.prepare import Preparer
 from gateway.errors import Problem, Reason
 from gateway.exchange import Exchange
+from gateway.messages import Request
 from gateway.metrics import CacheLabel, Metrics
 from gateway.operation import Operation
 from gateway.rfc9111.reuse import Fwd
-from gateway.watch import Watch
+from gateway.watch import MOST_REFUSALS, Refused, Watch
 
 
 class Seen:
@@ -200,6 +201,44 @@ def test_refusals_and_background_refreshes_are_counted() -> None:
     seen.watch.refreshed("product", "background", delivered=True)
     assert seen.shows('gateway_refusals_total{reason="throttled",route="product"} 1.0')
     assert seen.shows('gateway_refreshes_total{kind="background",outcome="delivered",route="product"} 1.0')
+
+
+def test_what_needed_no_upstream_call_is_counted_with_its_tokens() -> None:
+    seen = Seen()
+    for found in ({"ttl": 5, "tokens": 6}, {"ttl": 5}, {"fwd": Fwd.uri_miss, "fwd_status": 200, "tokens": 3}):
+        seen.watch.answered(seen.operation(**found), 200)
+    assert seen.shows('gateway_upstream_calls_saved_total{route="product"} 2.0')
+    assert seen.shows('gateway_tokens_saved_total{route="product"} 6.0')
+
+
+def test_refusals_are_remembered_with_who_was_refused() -> None:
+    seen = Seen()
+    seen.watch.refused(seen.operation(), Problem(Reason.throttled, "Too fast."))
+    unread = Operation(Request("", "", CIMultiDict()), "id-2", 0.0)
+    seen.clock.advance(1)
+    seen.watch.refused(unread, Problem(Reason.malformed_request))
+    now = seen.clock.wall()
+    assert list(seen.watch.refusals) == [
+        Refused(now - 1, "product", "throttled", 429, "GET", "ci", "acme", "id-1"),
+        Refused(now, "", "malformed_request", 400, "", None, None, "id-2"),
+    ]
+
+
+def test_what_was_refused_as_it_was_prepared_names_who_asked() -> None:
+    seen, problem = Seen(), Problem(Reason.bad_flag)
+    problem.asker = "ci", "acme"
+    seen.watch.refused(Operation(make_request("/v1/products/1"), "id-1", 0.0), problem)
+    (refused,) = seen.watch.refusals
+    assert (refused.account, refused.organization) == ("ci", "acme")
+
+
+def test_the_last_refusals_are_remembered() -> None:
+    seen = Seen()
+    for number in range(MOST_REFUSALS + 1):
+        op = seen.operation()
+        op.request_id = str(number)
+        seen.watch.refused(op, Problem(Reason.throttled))
+    assert [refused.request_id for refused in seen.watch.refusals] == [str(n) for n in range(1, MOST_REFUSALS + 1)]
 
 
 def test_the_first_response_of_a_kind_not_stored_names_the_setting() -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 from admission.snapshots import make_request, make_route, make_snapshot, prepare, public_route, seed_route
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.admission.patterns import PathPattern
 from gateway.admission.places import Keyed, Place, Reach, Routing, places, reach, regions, tag_groups
@@ -204,3 +206,34 @@ def test_the_ways_to_a_key_are_few_however_many_routes_there_are(key: str, ways:
     found = list(dict.fromkeys([(route.host, path) for route, path in routing.ways(key)]))
     assert found == ways
     assert len(list(routing.ways(key))) <= len(ways) + 1
+
+
+PATHS = ["/{rest:.*}", "/a/{x}", "/a/{rest:.*}", "/a/b", "/a/{x}/c", "/{x}", "/a/b/{rest:.*}"]
+ROUTES = st.fixed_dictionaries(
+    {
+        "path": st.sampled_from(PATHS),
+        "strip_prefix": st.sampled_from(["", "/a"]),
+        "share": st.sampled_from(Share),
+        "public": st.booleans(),
+    }
+)
+
+
+def routed(number: int, path: str, strip_prefix: str, share: Share, public: bool) -> Route:
+    changes: dict[str, Any] = {"cache": CachePolicy(share=share), "name": f"r{number}"}
+    if public:
+        return public_route(path, **changes | {"cache": CachePolicy()})
+    return make_route(path, **changes, strip_prefix=strip_prefix)
+
+
+@given(
+    st.lists(ROUTES, min_size=1, max_size=6),
+    st.sampled_from(["", "p:", "o:acme", "k:ci", "p:odd", "x"]),
+    st.sampled_from(["/", "/a", "/a/", "/a/b", "/a/b/c", "/b", "/a/x/c", "/b?a=1"]),
+)
+def test_the_route_of_a_key_is_what_a_scan_of_all_finds(many: list[dict[str, Any]], scope: str, target: str) -> None:
+    routes = [routed(number, **one) for number, one in enumerate(many)]
+    snapshot, key = make_snapshot(*routes), f"{UP}\n{scope}\n{target}"
+    # Each by itself, as `reach` leaves out what earlier routes take.
+    serving = [route for route in routes if reach(make_snapshot(route), route.name).serves(key)]
+    assert Routing(snapshot).route_of(key) == (serving[0] if serving else None)

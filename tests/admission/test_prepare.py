@@ -120,6 +120,29 @@ def test_refused(request_: Request, reason: Reason) -> None:
     assert refusal(seed_route(), request_).reason is reason
 
 
+@pytest.mark.parametrize(
+    ("request_", "asker"),
+    [
+        pytest.param(
+            make_request(f"{PRODUCT}?force_refresh=maybe"), (ACCOUNT.id, ACCOUNT.organization), id="known key"
+        ),
+        pytest.param(make_request(PRODUCT, key=None), None, id="no key"),
+        pytest.param(make_request(PRODUCT, key="rk_live_nobody"), None, id="unknown key"),
+        pytest.param(make_request("/nowhere"), None, id="no route"),
+    ],
+)
+def test_a_refusal_names_who_asked_once_the_key_was_recognised(
+    request_: Request, asker: tuple[str, str] | None
+) -> None:
+    assert refusal(seed_route(), request_).asker == asker
+
+
+def test_a_refusal_on_a_public_route_names_nobody() -> None:
+    route = public_route("/v1/products/{id}", cache=TTL)
+    problem = refusal(route, make_request(PRODUCT, body=True))
+    assert (problem.reason, problem.asker) == (Reason.unexpected_body, None)
+
+
 def test_what_is_no_reason_to_refuse() -> None:
     assert prepare(seed_route(), make_request(f"{PRODUCT}/refresh", "POST", body=True)).target.startswith(PRODUCT)
     assert prepare(seed_route(), make_request(PRODUCT, fields={"Expect": "100-Continue"})).target == PRODUCT

@@ -75,6 +75,11 @@ def test_the_target_is_one_that_is_stored_there(route: Route, asked: str, target
     assert found == Target("", Sending("GET", target, (("host", "any"),)))
 
 
+def test_it_comes_by_the_scheme_that_the_gateway_is_reached_by() -> None:
+    found = returned(make_request(ITEM), seed_route(), scheme="https")
+    assert found == Target("", Sending("GET", ITEM, (("host", "any"),), scheme="https"))
+
+
 def test_a_post_that_refreshed_is_the_get_it_stands_for() -> None:
     found = returned(make_request(f"{ITEM}/refresh", "POST"), seed_route())
     assert found is not None

@@ -263,6 +263,14 @@ async def test_what_runs_is_asked(tmp_path: Path, running: Way) -> None:
     assert (as_told["running"], as_told["verdict"]["grounds"][0]["why"]) == (True, "stale_if_error")
 
 
+def test_a_public_share_scope_is_told_in_words(path: Path) -> None:
+    whole = yaml.safe_load(path.read_text())
+    public = {"match": {"path": "/public/{rest:.*}"}, "upstream": "origin", "access": "public", "cache": {}}
+    path.write_text(yaml.safe_dump(whole | {"routes": [public]}))
+    [told] = text(path, "GET", "/public/1")["cache key"]
+    assert told.split(" | ")[1:3] == ["the public", "/public/1"]
+
+
 async def test_what_runs_has_nothing_stored(tmp_path: Path, running: Way) -> None:
     free = replace(ALPHA, id="free", plan=Plan("free"), holder="free", force_refresh_cap=None)
     poor = replace(ALPHA, id="poor", plan=Plan("poor", 5), holder="poor")

@@ -39,7 +39,31 @@ ANY = "routes: [{upstream: api}]\n"
         ),
         (
             ONE + ANY + "store: {kind: redis}\n",
-            ["3:15: store.kind: `redis` is not available in this version; use `embedded`"],
+            ["3:15: store.kind: `redis` needs a `url`"],
+        ),
+        (
+            ONE + ANY + "store: {kind: redis, url: 'redis://a', disk: 1GiB, durability: process}\n",
+            [
+                "3:40: store.disk: means nothing with `kind: redis`: leave it out",
+                "3:52: store.durability: means nothing with `kind: redis`: leave it out",
+            ],
+        ),
+        (
+            ONE + ANY + "store: {url: 'redis://a', timeout: 50ms, on_failure: deny, username: u, password: p}\n",
+            [
+                "3:9: store.url: means nothing with `kind: embedded`: leave it out",
+                "3:27: store.timeout: means nothing with `kind: embedded`: leave it out",
+                "3:42: store.on_failure: means nothing with `kind: embedded`: leave it out",
+            ],
+        ),
+        (
+            ONE + ANY + "store: {kind: redis, url: 'http://a'}\n",
+            [
+                (
+                    "3:27: store.url: must be a URL such as redis://redis.example:6379/0, rediss://… with TLS, or "
+                    "unix:///run/redis.sock"
+                )
+            ],
         ),
         (
             ONE + ANY + "organizations: {o: {plan: pro}}\n",
@@ -194,7 +218,10 @@ ANY = "routes: [{upstream: api}]\n"
         "nothing but names",
         "admin off loopback",
         "admin with an empty token",
-        "a store to come",
+        "redis without url",
+        "redis with settings of embedded",
+        "embedded with settings of redis",
+        "redis with a url that is none",
         "organization's plan",
         "organization's plan with a hint",
         "key's plan, named as another setting",

@@ -1,10 +1,12 @@
 """From a config to a snapshot: defaults resolved, keys digested."""
 
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from config.test_config_load import SECRETS, SIX_LINES, WHOLE
 from config.texts import Read
+from support.certificates import issued, place
 
 from gateway.admission.cors import Cors
 from gateway.admission.snapshot import (
@@ -23,9 +25,11 @@ from gateway.admission.snapshot import (
 )
 from gateway.config.compile import accounts_by_id, snapshot
 from gateway.config.load import single
+from gateway.config.warnings import warnings
 from gateway.rfc9111.stored import Policy
 
 ONE = "upstreams: {api: {url: http://api}}\n"
+TLS = "tls: {cert: tls.crt, key: tls.key}\n"
 
 
 def account(values: Snapshot, key: str) -> Account:
@@ -189,6 +193,32 @@ def test_the_rest_of_the_snapshot(read: Read) -> None:
     values = snapshot(read(f"{ONE}routes: [{{}}]\n{text}"))
     assert (values.hosts, values.trusted_proxies) == (frozenset({"a.example"}), ("10.0.0.1/32",))
     assert (values.timezone, values.accept) == ("Europe/Rome", (KeySource("query", "key"),))
+
+
+@pytest.mark.parametrize(
+    ("tls", "host", "known"),
+    [
+        ("", "a.example:80", "a.example"),
+        ("", "a.example:443", "a.example:443"),
+        (TLS, "a.example:443", "a.example"),
+        (TLS, "*.a.example:443", "*.a.example"),
+        (TLS, "[::1]:443", "[::1]"),
+        (TLS, "a.example:8443", "a.example:8443"),
+    ],
+)
+def test_the_default_port_is_the_schemes(read: Read, tmp_path: Path, tls: str, host: str, known: str) -> None:
+    place(tmp_path, issued())
+    served = "" if host[0] == "*" else f"hosts: ['{host}']\n"
+    found = read(f"{ONE}{tls}{served}routes: [{{access: public, match: {{host: '{host}'}}}}]\n")
+    assert [route.host for route in snapshot(found).routes] == [known]
+    assert snapshot(found).hosts == (frozenset({known}) if served else frozenset())
+    assert not warnings(found)
+
+
+def test_one_host_is_served_with_and_without_the_port_of_tls(read: Read, tmp_path: Path) -> None:
+    place(tmp_path, issued())
+    text = f"{ONE}{TLS}hosts: [a.b.example]\nroutes: [{{access: public, match: {{host: '*.b.example:443'}}}}]\n"
+    assert not warnings(read(text))
 
 
 def test_where_an_upstream_tells_its_cost(read: Read) -> None:

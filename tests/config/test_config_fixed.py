@@ -31,12 +31,9 @@ RESTART = "needs a restart: the running gateway has another value"
         (", durability: process", "", []),
         ("path: var", "path: ./var, memory: 1MiB", []),
         (
-            "path: var",
-            "path: var, kind: redis",
-            [
-                "main.yaml:5:26: store.kind: `redis` is not available in this version; use `embedded`",
-                f"main.yaml:5:26: store.kind: {RESTART}",
-            ],
+            "path: var, durability: process",
+            "kind: redis, url: 'redis://a'",
+            [f"main.yaml:5:15: store.kind: {RESTART}", f"main.yaml:5:27: store.url: {RESTART}"],
         ),
         (
             "127.0.0.1:1",
@@ -49,6 +46,26 @@ RESTART = "needs a restart: the running gateway has another value"
 def test_each_is_refused_by_name(tmp_path: Path, old: str, new: str, told: list[str]) -> None:
     fixed = Fixed.of(grown(tmp_path, main=TEXT).config)
     assert wrong(tmp_path, fixed, main=TEXT.replace(old, new)) == told
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "column"),
+    [
+        ("url: 'redis://a'", "url: 'redis://b'", 27),
+        ("url: 'redis://a', username: a", "url: 'redis://a', username: b", 50),
+        ("url: 'redis://a', password: secret-a", "url: 'redis://a', password: secret-b", 50),
+        ("url: 'redis://a', timeout: 50ms", "url: 'redis://a', timeout: 60ms", 49),
+        ("url: 'redis://a', on_failure: deny", "url: 'redis://a', on_failure: serve_stored", 52),
+    ],
+    ids=["url", "username", "password", "timeout", "on_failure"],
+)
+def test_the_redis_is_fixed_and_never_shown(tmp_path: Path, was: str, becomes: str, column: int) -> None:
+    main = TEXT.replace("path: var, durability: process", f"kind: redis, {was}")
+    fixed = Fixed.of(grown(tmp_path, main=main).config)
+    [told] = wrong(tmp_path, fixed, main=main.replace(was, becomes))
+    name = becomes.rpartition(": ")[0].rpartition(" ")[2] if "," in becomes else "url"
+    assert told == f"main.yaml:5:{column}: store.{name}: {RESTART}"
+    assert not any(secret in f"{fixed}" for secret in ("secret", "redis://"))
 
 
 def test_an_included_file_is_named(tmp_path: Path) -> None:

@@ -42,9 +42,8 @@ class Campaign:
         self._origin = origin
         self._clock = ShiftedClock(folder / "clock")
         self._clients = [Client(f"c{n:02}", f"campaign-{n:02}-0123456789", self._random()) for n in range(CLIENTS)]
-        self._holders = {client.account: client.account for client in self._clients}
-        self._holders |= {client.account: "org:shared" for client in self._clients[::_EVERY]}
-        self._gateway = LaunchedGateway(folder, _config(origin.url, self._clients, durability))
+        self._holders = balances(self._clients)
+        self._gateway = LaunchedGateway(folder, metered(origin.url, self._clients, durability=durability))
         self._clock.set(_BEGIN)
         self._ahead = False
         self._head: bytes | None = None
@@ -167,7 +166,7 @@ class Campaign:
         return random.Random(self._chance.random())
 
 
-def _config(upstream: str, clients: Sequence[Client], durability: str) -> Config:
+def metered(upstream: str, clients: Sequence[Client], **store: object) -> Config:
     """Most have enough for any campaign; some share a balance, some run out of tokens, some have no limit."""
     plans: Config = {"ample": plan(10_000_000, "never"), "poor": plan(300, "hour"), "unlimited": {}}
     of: Sequence[Config] = [{"organization": "shared"}, {"plan": "poor"}, {"plan": "unlimited"}]
@@ -179,5 +178,12 @@ def _config(upstream: str, clients: Sequence[Client], durability: str) -> Config
     price = {"base": 1, "options": [{"name": "deep", "tokens": 4, "when": {"query_any": ["deep"]}}]}
     routes = product_route(), route("/streams/{rest:.*}", "streams", price=price)
     organizations = {"shared": {"plan": "ample", "balance": "organization"}}
-    store = {"path": "var", "durability": durability}
-    return config(upstream, *routes, plans=plans, keys=keys, organizations=organizations, store=store)
+    return config(
+        upstream, *routes, plans=plans, keys=keys, organizations=organizations, store={"path": "var", **store}
+    )
+
+
+def balances(clients: Sequence[Client]) -> dict[str, str]:
+    """Whose tokens each account of `metered` spends."""
+    own = {client.account: client.account for client in clients}
+    return own | {client.account: "org:shared" for client in clients[::_EVERY]}

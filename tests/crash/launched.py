@@ -2,15 +2,13 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from support.addresses import HOST
 from support.config import Config
 from support.gateway import ROOT, RunningGateway
 from support.polling import eventually
+from support.processes import Printing, Process, run_preloaded
 
 
 class LaunchedGateway(RunningGateway):
@@ -29,34 +27,23 @@ class LaunchedGateway(RunningGateway):
         """The folder of its store."""
         return self.folder / "var"
 
-    def spawn(self) -> subprocess.Popen[bytes]:
+    def spawn(self) -> Process:
         """The process alone, ready or not; its output is added to the log."""
-        command = [sys.executable, "-m", "crash.launch", *self.patches, "serve", *self.options]
         with self.log_path.open("ab") as log:
-            return subprocess.Popen(
-                command, cwd=self.folder, env=self._whole, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            return run_preloaded(
+                "crash.launch", [*self.patches, "serve", *self.options], self.folder, self.environ, Printing(log, log)
             )
 
     def told(self, *command: str) -> str:
         """What a command of the gateway's prints about this one; it must exit with 0."""
-        ended = subprocess.run(
-            [sys.executable, "-m", "gateway", *command, *self.options],
-            cwd=self.folder,
-            env=self._whole,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        ended = self.command(*command)
         assert ended.returncode == 0, ended
         return ended.stdout
 
     @property
-    def _whole(self) -> Mapping[str, str]:
-        return os.environ | {
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
-            "GATEWAY_LISTEN": f"{HOST}:{self.port}",
-            "GATEWAY_ADMIN": f"{HOST}:{self.admin_port}",
-        }
+    def environ(self) -> Mapping[str, str]:
+        """It finds the tests' patches as well."""
+        return {**super().environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
 
     def begin(self) -> bool:
         """Start it; False where it kills itself before it is ready."""

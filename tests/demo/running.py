@@ -29,6 +29,7 @@ class Demo:
     """The demo as a process in a session of its own, as a terminal starts it."""
 
     def __init__(self, config: Path) -> None:
+        self.folder = config.parent
         self.ports = [free_port() for _ in range(4)]
         self._log = config.with_name("log")
         command = [sys.executable, "-c", MAIN, str(config), *map(str, self.ports)]

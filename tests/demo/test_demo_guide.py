@@ -42,6 +42,10 @@ def test_the_tokens_are_the_seeds_and_add_up(lines: list[str]) -> None:
     assert any("2,000 - 9 = 1,991" in line for line in lines)
 
 
+def test_it_ends_with_where_to_look(lines: list[str]) -> None:
+    assert lines[-2] == "Watch it in a browser: http://127.0.0.1:19180/"
+
+
 def test_nothing_is_coloured_where_nobody_looks(lines: list[str]) -> None:
     assert "\x1b" not in "\n".join(lines)
 
@@ -50,3 +54,13 @@ def test_the_key_and_the_grant_are_the_configs() -> None:
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     assert [key["key"] for key in config["keys"]] == [guide.KEY]
     assert config["plans"]["pro"]["tokens"]["grant"] == guide.GRANT
+
+
+def test_a_gateway_with_tls_is_asked_by_https() -> None:
+    console = Console(file=io.StringIO(), soft_wrap=True, highlight=False)
+    guide.show(console, Ports(port=18080, admin_port=19180, upstream_port=18081, orders_port=18082), "https")
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert shown.count("https://127.0.0.1:18080") == len(STEPS) + 1
+    assert "http://127.0.0.1:18080" not in shown
+    assert "http://127.0.0.1:19180/metrics" in shown

@@ -45,6 +45,11 @@ class Guided:
         """What those of the printed commands tell that end so."""
         return [_shell(line) for line in self._printed if line.endswith(ending)]
 
+    def page(self) -> str:
+        """The dashboard, as it is answered where the guide says that it is."""
+        [url] = [line.partition("browser: ")[2] for line in self._printed if "browser: " in line]
+        return _shell(f"curl -sSf {url}")
+
     def has_refreshed(self) -> bool:
         key = f'-H "Authorization: Bearer {guide.KEY}"'
         [told] = json.loads(_shell(f"curl -s {key} http://127.0.0.1:{self._port}/-/refreshes"))["refreshes"]
@@ -69,7 +74,10 @@ def guided(tmp_path: Path) -> Iterator[Guided]:
 def test_what_it_prints_is_what_happens(guided: Guided) -> None:
     assert len(guided.steps) == len(guide.STEPS + guide.BACKGROUND_STEPS)
     *first, last = guided.steps
-    before, again, _, status = [guided.follow(step) for step in first][len(guide.STEPS) :]
+    miss, hit, full, posted, forced, before, again, _, status = [guided.follow(step) for step in first]
+    assert miss["current_price"] == hit["current_price"], "a hit is the stored response"
+    assert len({told["current_price"] for told in (hit, full, posted, forced)}) == 4, "every fetch has its own price"
+    assert posted["offers"], "a refresh asks for all of it"
     assert before == again
     assert status["storeId"] == FIRST
 
@@ -83,3 +91,4 @@ def test_what_it_prints_is_what_happens(guided: Guided) -> None:
     assert (orders["imports"], orders["limited"]) == ({str(FIRST): 1}, 0)
     [listed] = guided.look("refresh --list")
     assert "done" in listed
+    assert "<main" in guided.page()

@@ -2,17 +2,14 @@
 
 import asyncio
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 
 import httpx
 import pytest
 from support.config import OTHER_KEY, Config, config, key_field, origin, product_route, route
-from support.gateway import ROOT, RunningGateway
+from support.gateway import RunningGateway
 from support.load import connections, read_by_now
 from support.polling import eventually
 from support.scripts import End, Gate, Received, head, json_answer
@@ -94,10 +91,10 @@ def client(running: RunningGateway) -> httpx.Client:
 
 def usage(running: RunningGateway) -> int:
     """The vendor's tokens as `gateway usage` has them."""
-    command = [sys.executable, "-m", "gateway", "usage", "--by", "upstream", "--format", "json", *running.options]
-    environ = os.environ | {"PYTHONPATH": str(ROOT), "GATEWAY_LISTEN": "127.0.0.1:1", "GATEWAY_ADMIN": "127.0.0.1:2"}
-    told = subprocess.run(command, env=environ, capture_output=True, check=True, timeout=60).stdout
-    counted: Config = json.loads(told)
+    nowhere = {"GATEWAY_LISTEN": "127.0.0.1:1", "GATEWAY_ADMIN": "127.0.0.1:2"}
+    told = running.command("usage", "--by", "upstream", "--format", "json", **nowhere)
+    assert told.returncode == 0, told.stderr
+    counted: Config = json.loads(told.stdout)
     assert counted["total"]["vendor_tokens"] == sum(row["vendor_tokens"] for row in counted["rows"])
     return int(counted["total"]["vendor_tokens"])
 

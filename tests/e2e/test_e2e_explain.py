@@ -1,10 +1,7 @@
 """`gateway explain` beside a gateway: what it says is what happens, and it leaves nothing behind."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +11,9 @@ import pytest
 from support.addresses import HOST
 from support.answers import cache_status, status_of
 from support.config import config, key_field, product_route, route
-from support.gateway import ROOT, RunningGateway, StartGateway, write
+from support.gateway import RunningGateway, StartGateway, write
 from support.polling import eventually
+from support.processes import command
 from support.scripts import Gate, answer
 from support.upstream import ScriptedUpstream
 
@@ -26,10 +24,10 @@ ITEM = "/v1/products/7"
 
 def explained(path: Path, *arguments: str, **places: str) -> Any:
     """What the command says, run as a process of its own."""
-    command = [sys.executable, "-m", "gateway", "explain", *arguments, "--format", "json", "--config", str(path)]
     nowhere = {"GATEWAY_LISTEN": "127.0.0.1:1", "GATEWAY_ADMIN": "127.0.0.1:2"}
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), **nowhere, **places}
-    ended = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    line = ["explain", *arguments, "--format", "json", "--config", str(path)]
+    ended = command(*line, environ=nowhere | places)
+    assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
 
 

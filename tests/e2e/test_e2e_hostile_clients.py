@@ -37,7 +37,9 @@ def guarding(origin: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory)
         "write_timeout": "500ms",
         "connections_per_address": 5000,
     }
-    with RunningGateway(tmp_path_factory.mktemp("guarding"), config(origin.url, *routes, limits=limits)) as running:
+    with RunningGateway(
+        tmp_path_factory.mktemp("guarding"), config(origin.url, *routes, limits=limits), alone=True
+    ) as running:
         yield running
 
 

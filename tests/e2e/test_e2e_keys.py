@@ -1,17 +1,15 @@
 """Made keys in real processes: `gateway keys` beside a running gateway, and its admin API against the hostile."""
 
 import json
-import os
 import re
 import subprocess
-import sys
 from typing import Any
 
 import httpx
 import pytest
 from support.answers import tokens
 from support.config import KEY, config, key_field, plan, product_route
-from support.gateway import ROOT, RunningGateway, StartGateway
+from support.gateway import RunningGateway, StartGateway
 from support.polling import eventually
 from support.upstream import ScriptedUpstream
 
@@ -29,13 +27,7 @@ def whole(upstream: ScriptedUpstream, **rest: Any) -> dict[str, Any]:
 
 def command(running: RunningGateway, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """`gateway keys …` as a process of its own."""
-    environ = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "GATEWAY_LISTEN": f"127.0.0.1:{running.port}",
-        "GATEWAY_ADMIN": f"127.0.0.1:{running.admin_port}",
-    }
-    line = [sys.executable, "-m", "gateway", "keys", *arguments, "--config", str(running.path)]
-    return subprocess.run(line, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    return running.command("keys", *arguments)
 
 
 def printed(running: RunningGateway, *arguments: str) -> str:

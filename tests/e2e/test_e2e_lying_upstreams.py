@@ -38,7 +38,7 @@ def doubting(origin: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory)
     upstreams = {"origin": own(origin.url, timeout={"connect": "1s", "first_byte": "500ms", "total": "1s"})}
     keys = [{"id": "alpha", "key": KEY, "plan": "pro"}]
     whole = config(origin.url, *routes, upstreams=upstreams, keys=keys, plans={"pro": plan(100_000)})
-    with RunningGateway(tmp_path_factory.mktemp("doubting"), whole) as running:
+    with RunningGateway(tmp_path_factory.mktemp("doubting"), whole, alone=True) as running:
         yield running
 
 

@@ -23,7 +23,7 @@ MIB = 1 << 20
 @pytest.fixture(scope="module")
 def passing(origin: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     whole = config(origin.url, route("/{rest:.*}", "all"), limits={"body": "100MiB"})
-    with RunningGateway(tmp_path_factory.mktemp("passing"), whole) as running:
+    with RunningGateway(tmp_path_factory.mktemp("passing"), whole, alone=True) as running:
         yield running
 
 

@@ -1,8 +1,5 @@
 """`gateway usage` and `gateway keys list` beside a running gateway: it tells them what the files say, to the byte."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +7,9 @@ import httpx
 import pytest
 import yaml
 from support.config import KEY, Config, config, key_field, plan, product_route
-from support.gateway import ROOT, RunningGateway, StartGateway
+from support.gateway import RunningGateway, StartGateway
 from support.polling import PATIENCE
+from support.processes import command
 from support.upstream import ScriptedUpstream
 
 pytestmark = pytest.mark.slow
@@ -30,13 +28,9 @@ def whole(upstream: ScriptedUpstream, **rest: Any) -> Config:
 
 def printed(running: RunningGateway, *arguments: str, path: Path | None = None, admin: int = 0) -> str:
     """What a `gateway` command prints; `admin` is the port that it asks, the gateway's unless said."""
-    environ = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "GATEWAY_LISTEN": f"127.0.0.1:{running.port}",
-        "GATEWAY_ADMIN": f"127.0.0.1:{admin or running.admin_port}",
-    }
-    line = [sys.executable, "-m", "gateway", *arguments, "--config", str(path or running.path)]
-    ended = subprocess.run(line, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    options = ["--config", str(path or running.path)]
+    asked = running.places | ({"GATEWAY_ADMIN": f"127.0.0.1:{admin}"} if admin else {})
+    ended = command(*arguments, *options, environ=asked)
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stderr
     return ended.stdout
 

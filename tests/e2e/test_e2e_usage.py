@@ -1,9 +1,6 @@
 """The ledger from outside while a gateway runs on it, after a kill and after its end: usage, proof, export, backup."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +8,7 @@ import httpx
 import pytest
 from support.answers import tokens
 from support.config import KEY, OTHER_KEY, Config, config, key_field, plan, product_route
-from support.gateway import ROOT, RunningGateway, StartGateway
+from support.gateway import RunningGateway, StartGateway
 from support.upstream import ScriptedUpstream
 
 pytestmark = pytest.mark.slow
@@ -29,11 +26,7 @@ def metered(upstream: ScriptedUpstream) -> Config:
 
 def command(running: RunningGateway, *arguments: str, status: int = 0) -> str:
     """What a `gateway` command prints, in the gateway's folder and by its config."""
-    environ = os.environ | {"PYTHONPATH": str(ROOT), "GATEWAY_LISTEN": "127.0.0.1:1", "GATEWAY_ADMIN": "127.0.0.1:2"}
-    whole = [sys.executable, "-m", "gateway", *arguments, *running.options]
-    ended = subprocess.run(
-        whole, cwd=running.folder, env=environ, capture_output=True, text=True, timeout=60, check=False
-    )
+    ended = running.command(*arguments, GATEWAY_LISTEN="127.0.0.1:1", GATEWAY_ADMIN="127.0.0.1:2")
     assert ended.returncode == status, ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr
     return ended.stdout

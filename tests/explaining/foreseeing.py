@@ -11,6 +11,7 @@ from gateway.admission.breaker import State
 from gateway.admission.prepare import Preparer
 from gateway.explaining.explanation import Explanation
 from gateway.explaining.live import Explainer, Operating
+from gateway.journalled import Journalled
 from gateway.upstreams.circuit import UpstreamState
 
 # What only the fetch tells; `detail` says why its answer was not stored.
@@ -33,8 +34,7 @@ class Foreseer:
                 preparer=lambda: Preparer(way.live.snapshot),
                 cache=way.cache,
                 collapse=way.collapse,
-                meter=way.meter,
-                committed=way.ledger.committed,
+                meter=Journalled(way.meter, way.ledger),
                 idempotency=way.idempotency,
                 state=lambda name: self.state,
                 clock=way.clock,

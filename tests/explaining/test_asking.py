@@ -59,3 +59,7 @@ WRONG: dict[str, dict[str, object]] = {
 def test_what_no_request_can_be(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Question.model_validate(values)
+
+
+def test_it_comes_by_the_scheme_that_the_gateway_is_reached_by() -> None:
+    assert [request_for("GET", "/a", ()).scheme, request_for("GET", "/a", (), "https").scheme] == ["http", "https"]

@@ -17,6 +17,7 @@ from gateway.admission.prepare import Preparer
 from gateway.admission.prepared import Prepared
 from gateway.admission.snapshot import Account, Plan, Route, Snapshot
 from gateway.answering import Answering
+from gateway.fastlane.cashier import AtOnce
 from gateway.fastlane.heads import Heads
 from gateway.fastlane.lane import FastLane
 from gateway.fastlane.planning import Planning
@@ -49,6 +50,7 @@ class Client:
     ends: bool = False
     sent: list[bytes] = field(default_factory=list)
     declined: list[bytes] = field(default_factory=list)
+    failed: int = 0
 
     def send(self, message: bytes) -> None:
         self.sent.append(message)
@@ -56,17 +58,20 @@ class Client:
     def decline(self, data: bytes) -> None:
         self.declined.append(data)
 
+    def fail(self) -> None:
+        self.failed += 1
 
-class Counting:
-    """A preparer that counts what it is asked for."""
 
-    def __init__(self, preparer: Preparer) -> None:
-        self._preparer = preparer
-        self.asked = 0
+class Counting(Preparer):
+    """Counts what it is asked for."""
 
-    def prepare(self, request: Request) -> Prepared:
-        self.asked += 1
-        return self._preparer.prepare(request)
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__(snapshot)
+        self.times = 0
+
+    def prepare(self, request: Request, account: Account | None = None) -> Prepared:
+        self.times += 1
+        return super().prepare(request, account)
 
 
 class Laned:
@@ -78,12 +83,12 @@ class Laned:
         self.keys = dict(snapshot.keys)
         snapshot = replace(snapshot, keys=self.keys)
         way.meter.configure(Roster.of(snapshot.keys.values(), snapshot.timezone))
-        self.preparer = Counting(Preparer(snapshot))
+        self.preparer = Counting(snapshot)
         self.memo = Memo(self.preparer, snapshot.trusted_proxies)
         self.live = way.pipeline.live = Live(snapshot, self.memo, {"api": way.upstream})
         self.heads = Heads(snapshot, way.meter.seat, room)
-        self.planning = Planning(self.live, way.cache, Answering(way.clock), way.watch, room, 8 << 10)
-        self.lane = FastLane(self.heads, self.planning, way.meter, way.ledger, way.watch, way.clock)
+        self.planning = Planning(self.live, self.preparer, way.cache, Answering(way.clock), way.watch, room, 8 << 10)
+        self.lane = FastLane(self.heads, self.planning, AtOnce(way.meter, way.ledger), way.watch, way.clock)
 
     async def ask(self, data: bytes, address: str = ADDRESS) -> Got | None:
         """The fast lane's answer, None where it leaves `data` to the full one."""

@@ -13,6 +13,7 @@ from crash.books import opened
 from fastlane.twins import Twin, alone
 from support.clock import FakeClock
 from support.config import KEY, OTHER_KEY, SEED_PRICE, Config, config, plan, product_route, route
+from support.embedded import ledger_of
 from support.wire import Answer
 from support.wire import Connection as Wire
 
@@ -63,7 +64,7 @@ async def stored(twin: Twin, clock: FakeClock, head: bytes) -> None:
 
 
 def balance(twin: Twin, holder: str = "alpha") -> Balance:
-    return twin.gateway._ledger.accounts.balance(holder)
+    return ledger_of(twin.gateway).accounts.balance(holder)
 
 
 Act = Callable[[Twin, FakeClock], Awaitable[None]]
@@ -146,7 +147,7 @@ async def test_the_next_goes_by_it(tmp_path: Path, change: Change) -> None:
             calls = len(twin.upstream.calls(PRODUCT))
             if answer.status == 200:
                 assert answer.json()["call"] == calls
-        assert await twin.gateway._ledger.drift() == 0
+        assert await ledger_of(twin.gateway).drift() == 0
 
 
 async def test_a_renamed_account_spends_what_it_had(tmp_path: Path) -> None:
@@ -222,8 +223,8 @@ async def test_a_wall_clock_that_jumps_makes_nothing_stale_or_free(tmp_path: Pat
                 assert answer.field("X-Tokens-Remaining") == str(left)
             clock.wall_now -= jump
             assert (await hit(twin, wire, ask())).field("X-Tokens-Remaining") == "95"
-        await twin.gateway._ledger.booked()
-        assert (balance(twin).charged, await twin.gateway._ledger.drift()) == (5, 0)
+        await ledger_of(twin.gateway).booked()
+        assert (balance(twin).charged, await ledger_of(twin.gateway).drift()) == (5, 0)
 
 
 async def test_a_new_period_grants_anew_and_the_old_ones_rest_lapses(tmp_path: Path) -> None:
@@ -248,7 +249,7 @@ async def test_each_minute_has_its_own_count(tmp_path: Path) -> None:
             for _ in range(3):
                 await hit(twin, wire, ask())
                 clock.advance(60)
-        await twin.gateway._ledger.booked()
+        await ledger_of(twin.gateway).booked()
         assert [tokens for _, tokens in minutes(twin)] == [2, 1, 1]
 
 

@@ -13,6 +13,7 @@ import pytest
 from fastlane.twins import Twin, alone, journal_failing
 from listener.doors import until
 from support.config import KEY, OTHER_KEY, Config, config, plan, product_route, route
+from support.embedded import ledger_of
 from support.scripts import answer
 from support.wire import Answer
 from support.wire import Connection as Wire
@@ -43,7 +44,7 @@ HIT = ask()
 
 
 def balance(twin: Twin, holder: str = "alpha") -> Balance:
-    return twin.gateway._ledger.accounts.balance(holder)
+    return ledger_of(twin.gateway).accounts.balance(holder)
 
 
 async def told(wire: Wire, head: bytes = HIT) -> Answer:
@@ -55,7 +56,7 @@ async def taught(twin: Twin, *heads: bytes) -> None:
     """What is asked for is stored, and the lane has learnt who asks."""
     for head in heads or (HIT,):
         await twin.alone(head)
-    await twin.gateway._ledger.booked()
+    await ledger_of(twin.gateway).booked()
     twin.sent.clear()
 
 
@@ -82,8 +83,8 @@ def statuses(answers: Sequence[Answer]) -> Counter[int]:
 
 async def assert_sound(twin: Twin) -> None:
     """The ledger agrees with itself, on disk as in memory, and nothing is under way."""
-    await twin.gateway._ledger.booked()
-    assert await twin.gateway._ledger.drift() == 0
+    await ledger_of(twin.gateway).booked()
+    assert await ledger_of(twin.gateway).drift() == 0
     assert balance(twin).reserved == 0
 
 
@@ -110,7 +111,7 @@ async def test_where_the_journal_takes_it_again_each_is_charged_once(tmp_path: P
     """The group of the turn failed, what its hits were declined to did not."""
     async with alone(tmp_path, metered()) as (twin, _):
         await taught(twin)
-        before, journal, failed = balance(twin).charged, twin.gateway._ledger._journal, 0
+        before, journal, failed = balance(twin).charged, ledger_of(twin.gateway)._journal, 0
         append = journal.append
 
         def once(payload: bytes) -> int:

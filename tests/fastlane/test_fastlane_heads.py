@@ -241,6 +241,18 @@ def test_request_lines(line: bytes, target: str | None) -> None:
     assert (None if request is None else request.target) == target
 
 
+def test_a_request_comes_by_the_listeners_scheme() -> None:
+    heads, data = known_heads(), head("GET /")
+    learn(heads, data)
+    line, end, lines = data.partition(b"\r\n")
+    who = heads.known(PEER).get(end + lines)
+    assert who is not None
+    for scheme in ("http", "https"):
+        request = request_of(line, who, PEER, 100, scheme)
+        assert request is not None
+        assert request.scheme == scheme
+
+
 def test_lines_that_hold_no_new_field_are_themselves() -> None:
     lines = b"\r\nHost: gw.example\r\nX-Request-Ids: 1\r\nAX-Request-Id: 2\r\n\r\n"
     assert stripped(lines) == (lines, ())

@@ -13,6 +13,7 @@ from fastlane.parsing import head
 
 from gateway.admission.charge import Charge
 from gateway.admission.snapshot import Plan, Rate, ThrottlePolicy
+from gateway.fastlane import turn
 
 ASKED = head("GET /v1/products/1", bearer(ALPHA))
 SLOW = Plan("slow", throttle=ThrottlePolicy(Rate(1, 1.0), 1))
@@ -45,6 +46,20 @@ async def test_each_of_a_turn_is_answered_on_its_own_or_given_back(tmp_path: Pat
         assert (lanes.charged(ALPHA), lanes.charged(BRAVO)) == (before[0] + 3, before[1] + 1)
         ids = [got.fields["X-Request-Id"] for got in told if got is not None]
         assert len(set(ids)) == len(ids)
+
+
+async def test_hits_save_a_call_each_and_the_tokens_that_they_are_charged(tmp_path: Path) -> None:
+    async with laned(tmp_path, seed_route()) as lanes:
+        dear = head("GET /v1/products/1?include_offers=1", bearer(ALPHA))
+        metrics, spent = lanes.way.metrics, []
+        for data in (ASKED, dear):
+            await lanes.ask_full(data)
+        assert (metrics.calls_saved["product",], metrics.tokens_saved["product",]) == (0, 0)
+        spent.append(lanes.charged(ALPHA))
+        assert None not in await lanes.ask_at_once((ASKED, dear, ASKED, ASKED, dear))
+        spent.append(lanes.charged(ALPHA))
+        assert (metrics.calls_saved["product",], metrics.tokens_saved["product",]) == (5, 3 * 1 + 2 * 6)
+        assert spent[1] - spent[0] == 3 * 1 + 2 * 6
 
 
 @pytest.mark.parametrize("query", ["", "?include_offers=1"], ids=["counted", "charged-alone"])
@@ -92,6 +107,24 @@ async def test_what_was_charged_before_a_bug_is_answered_and_not_charged_again(
         told = await lanes.ask_at_once((data,) * 5)
         assert [got is not None for got in told] == [True, True, False, False, False]
         assert lanes.charged(ALPHA) - before == 2 * 6
+
+
+async def test_a_bug_in_making_the_answers_charges_nobody_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> list[bytes]:
+        raise RuntimeError
+
+    async with laned(tmp_path, seed_route()) as lanes:
+        assert await lanes.hit(ASKED) is not None
+        before, clients = lanes.charged(ALPHA), [Client(ADDRESS) for _ in range(3)]
+        monkeypatch.setattr(turn, "messages", broken)
+        taken = [lanes.lane.take(client, ASKED) for client in clients]
+        assert all(taken)
+        while not clients[-1].failed:  # noqa: ASYNC110 - nothing else tells
+            await asyncio.sleep(0)
+        assert [(client.failed, client.sent, client.declined) for client in clients] == [(1, [], [])] * 3
+        assert lanes.charged(ALPHA) - before == 3
 
 
 async def test_of_very_many_some_wait_for_the_next_turn(tmp_path: Path) -> None:

@@ -36,11 +36,11 @@ ROOM = 1 << 18
 async def test_what_is_known_is_prepared_once(tmp_path: Path) -> None:
     async with laned(tmp_path, seed_route()) as lanes:
         assert await lanes.hit(ASKED) is not None
-        asked = lanes.preparer.asked
+        asked = lanes.preparer.times
         for _ in range(5):
             lanes.clock.advance(1.3)
             assert await lanes.ask(ASKED) is not None
-        assert lanes.preparer.asked == asked
+        assert lanes.preparer.times == asked
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,10 @@ async def test_what_is_always_the_full_lanes_is_prepared_for_that_alone(
         data = head(f"GET {TARGET}{query}", bearer(ALPHA), *lines)
         await lanes.hit(data)
         lanes.memo.forget("alpha")
-        asked = lanes.preparer.asked
+        asked = lanes.preparer.times
         for _ in range(3):
             assert await lanes.ask(data) is None
-        assert lanes.preparer.asked == asked
+        assert lanes.preparer.times == asked
 
 
 async def test_a_response_that_has_been_replaced_is_not_served_again(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def who_of(lanes: Laned, data: bytes) -> Who:
 
 
 def planning(lanes: Laned) -> Planning:
-    return Planning(lanes.live, lanes.way.cache, Answering(lanes.clock), lanes.way.watch, ROOM, 8 << 10)
+    return Planning(lanes.live, lanes.preparer, lanes.way.cache, Answering(lanes.clock), lanes.way.watch, ROOM, 8 << 10)
 
 
 CODED = pytest.mark.parametrize(

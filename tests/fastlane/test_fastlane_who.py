@@ -81,10 +81,10 @@ async def test_what_one_account_has_asked_for_needs_no_preparing_for_another(tmp
     async with laned(tmp_path, shared(Share.everyone)) as lanes:
         for key in ACCOUNTS:
             await lanes.hit(head(LINE, bearer(key)))
-        asked, charged = lanes.preparer.asked, [lanes.charged(key) for key in ACCOUNTS]
+        asked, charged = lanes.preparer.times, [lanes.charged(key) for key in ACCOUNTS]
         for key in (BRAVO, CHARLIE, BRAVO):
             assert await lanes.ask(head(LINE, bearer(key))) is not None
-        assert lanes.preparer.asked == asked
+        assert lanes.preparer.times == asked
         assert [lanes.charged(key) - before for key, before in zip(ACCOUNTS, charged, strict=True)] == [0, 2, 1]
 
 

@@ -18,6 +18,7 @@ from crash.books import opened
 from support.addresses import HOST, free_port
 from support.clock import FakeClock
 from support.config import Config
+from support.embedded import ledger_of
 from support.upstream import ScriptedUpstream
 from support.wire import DEADLINE
 from support.wire import Connection as Wire
@@ -73,9 +74,14 @@ class Twin:
         self.store = folder / "var"
         self.path = folder / "gateway.yaml"
         self.write(whole)
+        self._logs = logs
+
+    async def start(self) -> None:
+        """Serve, in this event loop."""
         loaded = read(self.path)
-        self.gateway = Gateway(loaded, partial(load_apart, self.path, Fixed.of(loaded.config)), logs)
+        self.gateway = await Gateway.open(loaded, partial(load_apart, self.path, Fixed.of(loaded.config)), self._logs)
         self.gateway._watch._next = _FIRST_NUMBER
+        await self.gateway.start()
 
     def write(self, whole: Config) -> None:
         """Make this the config that is read at the next reload."""
@@ -122,7 +128,7 @@ class Twin:
 
     async def books(self) -> dict[str, list[object]]:
         """The rows of the book's tables, once it holds all that was charged; but for running numbers."""
-        await self.gateway._ledger.booked()
+        await ledger_of(self.gateway).booked()
         return await asyncio.to_thread(self._rows)
 
     def _rows(self) -> dict[str, list[object]]:
@@ -191,7 +197,7 @@ class Twins:
     async def settled(self) -> None:
         """Return once nothing goes on without a caller in either."""
         for twin in self:
-            await twin.gateway._pipeline.finish()
+            await twin.gateway._way.pipeline.finish()
 
     async def assert_equal(self) -> None:
         """Books and metrics, and since the last time log lines and what the upstream was asked, are the same."""
@@ -200,7 +206,7 @@ class Twins:
         # By its values alone, a failure would show all of both.
         unequal = {name: (_beyond(rows, full[name]), _beyond(full[name], rows)) for name, rows in fast.items()}
         assert not any(map(any, unequal.values())), unequal
-        assert [await twin.gateway._ledger.drift() for twin in self] == [0, 0]
+        assert [await ledger_of(twin.gateway).drift() for twin in self] == [0, 0]
         assert self.complaints == []
         for twin in self:
             twin.logged.clear()
@@ -282,7 +288,7 @@ def _made(stack: ExitStack, folder: Path, whole: Config, *, fast: bool, logs: Lo
 async def _open(*twins: Twin) -> AsyncIterator[None]:
     with _counted(lambda connection: [twin for twin in twins if twin.gateway._listener is connection._listener]):
         for twin in twins:
-            await twin.gateway.start()
+            await twin.start()
         try:
             yield
         finally:
@@ -339,6 +345,6 @@ def journal_failing(twin: Twin) -> Iterator[None]:
     def disk_full(self: Journal, payload: bytes) -> int:
         raise OSError(28, "No space left on device")
 
-    journal = twin.gateway._ledger._journal
+    journal = ledger_of(twin.gateway)._journal
     with patch.object(journal, "append", partial(disk_full, journal)):
         yield

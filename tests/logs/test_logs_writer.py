@@ -147,3 +147,17 @@ def test_what_was_lost_last_is_told_at_the_end(pipe: Pipe, monkeypatch: pytest.M
     disk.room = 99
     writer.close()
     assert (disk.written, writer.dropped) == (b"lost 1\n", 1)
+
+
+def test_lines_of_two_that_share_a_pipe_do_not_mix(pipe: Pipe) -> None:
+    lines = [b"%c" % letter * 300 + b"\n" for letter in b"ab"]
+    writers = [Writer(pipe.end, telling, shared=True) for _ in lines]
+    for _ in range(2000):
+        for writer, line in zip(writers, lines, strict=True):
+            writer.put(line)
+    read = b""
+    while len(read) < 4000 * len(lines[0]):
+        read += pipe.read()
+    for writer in writers:
+        writer.close()
+    assert {*read.splitlines(keepends=True)} == {*lines}

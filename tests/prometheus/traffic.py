@@ -35,6 +35,8 @@ GAINED = {
     'gateway_upstream_duration_seconds_count{upstream="down"}': 1,
     'gateway_upstream_retries_total{upstream="api"}': 1,
     'gateway_collapsed_requests_total{route="product"}': 1,
+    'gateway_upstream_calls_saved_total{route="product"}': 4,
+    'gateway_tokens_saved_total{route="product"}': 4,
     'gateway_not_stored_total{route="checked", reason="no_store"}': 1,
     'gateway_refreshes_total{route="product", kind="foreground", outcome="delivered"}': 1,
     'gateway_tokens_charged_total{route="product", reason="lookup"}': 8,

@@ -60,8 +60,13 @@ def test_it_shows_each_peer_and_what_the_gateway_has_of_it(readme: Any) -> None:
 def test_it_says_what_was_missed(readme: Any) -> None:
     lines = readme.section(RUN).splitlines()
 
-    assert "- Hits: one: hits ÷ nginx + Lua at least 1.30: 1.50, reached" in lines
-    assert "- Hits: one: hits ÷ HAProxy at least 1.00: 0.90, **missed**" in lines
+    assert "1 of 2 goals were reached. **Missed** in whole or in part: *Hits: one*." in lines
+
+
+def test_it_says_when_and_where_it_was_measured(readme: Any) -> None:
+    told = " ".join(readme.section(RUN).splitlines())
+
+    assert "2026-01-31 10:00 UTC, P; S; nginx 1." in told
 
 
 def test_only_its_own_section_changes(readme: Any) -> None:

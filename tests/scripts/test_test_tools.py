@@ -7,16 +7,21 @@ from pathlib import Path
 import pytest
 from support.gateway import ROOT
 
-PROGRAMS = ("curl", "node", "git", "prometheus", "promtool", "go", "javac", "mcs", "mono", "php", "ruby")
-FILES = ("nodejs/request", "java/okhttp.jar")
+PROGRAMS = (
+    *("curl", "node", "git", "prometheus", "promtool", "redis-server", "go", "javac", "mcs", "mono", "php", "ruby"),
+    *("systemd-analyze", "docker-compose", "ip", "chromium", "chromedriver"),
+)
+FILES = ("nodejs/request", "java/okhttp.jar", "haproxy")
 APT = """#!/bin/sh
 echo "$@" >>"$LOG"
 case $* in
 install*{refused}*) exit 1 ;;
 install*prometheus*) for tool in prometheus promtool; do cp "$0" "$BIN/$tool"; done ;;
+install*redis-server*) cp "$0" "$BIN/redis-server" ;;
 install*nodejs*) cp "$0" "$BIN/node" ;;
 install*node-request*) cp "$0" "$SHARE/nodejs/request" ;;
 install*golang-go*) cp "$0" "$BIN/go" ;;
+install*chromium-driver*) cp "$0" "$BIN/chromedriver" ;;
 install*php-curl*) printf '#!/bin/sh\\n' >"$BIN/php" ;;
 install*php-cli*) printf '#!/bin/sh\\nexit 1\\n' >"$BIN/php" && chmod 755 "$BIN/php" ;;
 esac
@@ -39,6 +44,7 @@ class Machine:
         self._policy = folder / "policy"
         text = (ROOT / "scripts" / "test-tools.sh").read_text()
         text = text.replace("/usr/sbin/policy-rc.d", str(self._policy)).replace("/usr/share/", f"{self._share}/")
+        text = text.replace("/usr/sbin/haproxy", f"{self._share}/haproxy")
         self._script.write_text(text)
         for tool in ("sh", "cp", "rm", "chmod"):
             found = shutil.which(tool)
@@ -99,14 +105,21 @@ def test_where_all_is_there_nothing_is_done(machine: Machine) -> None:
 
 def test_what_is_missing_is_installed_without_what_it_recommends(machine: Machine) -> None:
     machine.root()
-    machine.put_all("node", "prometheus", "promtool", "go", "nodejs/request")
+    machine.put_all("node", "prometheus", "promtool", "redis-server", "go", "nodejs/request")
     done = machine.run(CI="true")
     assert (done.returncode, done.stderr) == (0, "")
     assert machine.log[0] == "update -qq"
-    assert machine.installed == {"nodejs", "prometheus", "golang-go", "node-request"}
+    assert machine.installed == {"nodejs", "prometheus", "redis-server", "golang-go", "node-request"}
     assert len(machine.log) == 1 + len(machine.installed)
     assert all("--no-install-recommends" in line for line in machine.log[1:])
     assert not machine.holds_services
+
+
+def test_the_driver_comes_with_its_browser(machine: Machine) -> None:
+    machine.root()
+    machine.put_all("chromedriver")
+    assert machine.run(CI="true").returncode == 0
+    assert machine.installed == {"chromium-driver"}
 
 
 def test_php_comes_with_its_curl(machine: Machine) -> None:

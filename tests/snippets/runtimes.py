@@ -48,9 +48,13 @@ class Client:
         pytest.skip(found + f"apt install {' '.join(self.packages)}")
 
     def run(self, folder: Path, edit: Callable[[str], str]) -> str:
-        """What it prints when it is run from `folder`, as `edit` leaves its text."""
+        """What its file of `clients` prints when it is run from `folder`, as `edit` leaves its text."""
+        return self.run_text(folder, edit((CLIENTS / self.file).read_text()))
+
+    def run_text(self, folder: Path, text: str) -> str:
+        """What `text` prints when it is run from `folder` in the place of its file."""
         copy = folder / self.file
-        copy.write_text(edit((CLIENTS / self.file).read_text()))
+        copy.write_text(text)
         printed = ""
         for command in self.commands(copy):
             done = subprocess.run(
@@ -80,7 +84,8 @@ def _environment(folder: Path) -> dict[str, str]:
     return kept | go | {"HOME": str(folder), "NODE_PATH": str(NODE_MODULES)}
 
 
-def _interpreted(*program: str) -> Callable[[Path], list[list[str]]]:
+def interpreted(*program: str) -> Callable[[Path], list[list[str]]]:
+    """The command of a language that runs a file as it is."""
     return lambda file: [[*program, str(file)]]
 
 
@@ -105,10 +110,10 @@ def _restsharp() -> Path:
 
 
 RUN = (
-    Client("curl.sh", _interpreted("sh"), ("curl",), ("curl",)),
-    Client("powershell.ps1", _interpreted("pwsh", "-NoProfile"), ("pwsh",), why="PowerShell is in no Debian package"),
-    Client("fetch.js", _interpreted("node"), ("node",), ("nodejs",)),
-    Client("request.js", _interpreted("node"), ("node", str(NODE_MODULES / "request")), ("nodejs", "node-request")),
+    Client("curl.sh", interpreted("sh"), ("curl",), ("curl",)),
+    Client("powershell.ps1", interpreted("pwsh", "-NoProfile"), ("pwsh",), why="PowerShell is in no Debian package"),
+    Client("fetch.js", interpreted("node"), ("node",), ("nodejs",)),
+    Client("request.js", interpreted("node"), ("node", str(NODE_MODULES / "request")), ("nodejs", "node-request")),
     Client(
         "restsharp.cs",
         _sharp(_restsharp()),
@@ -122,8 +127,8 @@ RUN = (
         ("java", "javac", str(JARS / "okhttp.jar"), str(JARS / "okio.jar")),
         ("default-jdk-headless", "libokhttp-java"),
     ),
-    Client("refresh.go", _interpreted("go", "run"), ("go",), ("golang-go",)),
-    Client("curl.php", _interpreted("php"), ("php", "/usr/lib/php/*/curl.so"), ("php-cli", "php-curl")),
-    Client("with_requests.py", _interpreted(sys.executable), ()),
-    Client("net_http.rb", _interpreted("ruby"), ("ruby",), ("ruby",)),
+    Client("refresh.go", interpreted("go", "run"), ("go",), ("golang-go",)),
+    Client("curl.php", interpreted("php"), ("php", "/usr/lib/php/*/curl.so"), ("php-cli", "php-curl")),
+    Client("with_requests.py", interpreted(sys.executable), ()),
+    Client("net_http.rb", interpreted("ruby"), ("ruby",), ("ruby",)),
 )

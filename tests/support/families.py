@@ -16,6 +16,8 @@ FAMILIES = {
     "gateway_refreshes_total": {"route", "kind", "outcome"},
     "gateway_tokens_charged_total": {"route", "reason"},
     "gateway_tokens_released_total": {"route"},
+    "gateway_tokens_saved_total": {"route"},
+    "gateway_upstream_calls_saved_total": {"route"},
     "gateway_refusals_total": {"route", "reason"},
     "gateway_accounts_above": {"percent"},
     "gateway_ledger_drift_tokens": set[str](),
@@ -27,3 +29,11 @@ FAMILIES = {
     "gateway_config_last_reload_success_timestamp_seconds": set[str](),
     "gateway_build_info": {"version", "python"},
 }
+
+ON_DISK = {
+    "gateway_stored_disk_responses": set[str](),
+    "gateway_stored_disk_bytes": set[str](),
+    "gateway_disk_evictions_total": set[str](),
+    "gateway_stored_disk_up": set[str](),
+}
+"""Those besides where stored responses are kept on disk."""

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -16,8 +15,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.addresses import HOST, free_port
 from support.config import Config
 from support.polling import PATIENCE, eventually
+from support.processes import Printing, Process, command, run_alone, run_preloaded
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# Seconds that a start may take where many start at once; one that fails is seen to have ended.
+_START = 60.0
 
 
 class Samples(dict[tuple[str, frozenset[tuple[str, str]]], float]):
@@ -56,9 +59,12 @@ class RunningGateway:
     """`gateway serve` on free loopback ports; `${GATEWAY_LISTEN}` and `${GATEWAY_ADMIN}` name them to the config.
 
     Store, ports and config stay the same over `restart`. Leaving the context stops the process, which must exit 0.
+    `alone`: it shares nothing with a process that has loaded its libraries before, for a test that weighs its memory.
     """
 
-    def __init__(self, folder: Path, config: Config | str, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, config: Config | str, environ: Mapping[str, str] | None = None, *, alone: bool = False
+    ) -> None:
         self.folder = folder
         self.path = write(folder, config)
         self.options = ["--config", str(self.path)]
@@ -66,7 +72,8 @@ class RunningGateway:
         self.admin_port = free_port()
         self.log_path = folder / "log"
         self._environ = dict(environ or {})
-        self._process: subprocess.Popen[bytes] | None = None
+        self._run = run_alone if alone else run_preloaded
+        self._process: Process | None = None
         self._clients: list[httpx.Client] = []
 
     def __enter__(self) -> "RunningGateway":
@@ -96,7 +103,7 @@ class RunningGateway:
         return f"http://{HOST}:{self.admin_port}"
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> Process:
         assert self._process is not None, "the gateway does not run"
         return self._process
 
@@ -109,23 +116,29 @@ class RunningGateway:
         """Start the process and wait until it is ready."""
         assert self._process is None
         self._process = self.spawn()
-        eventually(self._ready_or_dead)
+        eventually(self._ready_or_dead, _START)
         if (status := self._process.poll()) is not None:
             self._process = None
             raise AssertionError(f"the gateway ended with {status}:\n{self.log}")
 
-    def spawn(self) -> subprocess.Popen[bytes]:
+    def spawn(self) -> Process:
         """The process alone, ready or not; its output is added to the log."""
-        environ = os.environ | {
-            "PYTHONPATH": str(ROOT),
-            "GATEWAY_LISTEN": f"{HOST}:{self.port}",
-            "GATEWAY_ADMIN": f"{HOST}:{self.admin_port}",
-        }
-        command = [sys.executable, "-m", "gateway", "serve", *self.options]
         with self.log_path.open("ab") as log:
-            return subprocess.Popen(
-                command, cwd=self.folder, env=environ | self._environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+            return self._run("gateway", ["serve", *self.options], self.folder, self.environ, Printing(log, log))
+
+    @property
+    def places(self) -> dict[str, str]:
+        """Where it listens, as its config has it from the environment."""
+        return {"GATEWAY_LISTEN": f"{HOST}:{self.port}", "GATEWAY_ADMIN": f"{HOST}:{self.admin_port}"}
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """All that is set for the process."""
+        return {**os.environ, "PYTHONPATH": str(ROOT), **self.places, **self._environ}
+
+    def command(self, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+        """`gateway …` by its config and in its folder, to the end; `environ` may say another place than its own."""
+        return command(*arguments, *self.options, folder=self.folder, environ=self.places | environ)
 
     def refused(self) -> Ended:
         """Start what cannot start, and wait for its end."""

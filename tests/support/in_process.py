@@ -16,6 +16,7 @@ from support.clock import FakeClock
 
 from gateway.admission.prepare import Preparer
 from gateway.admission.snapshot import Account, Every, Plan, Rate, Route, Snapshot
+from gateway.answered import Booked
 from gateway.answering import Answering
 from gateway.background.department import Background, within
 from gateway.background.work import Parts
@@ -26,6 +27,7 @@ from gateway.fetch import Fetcher
 from gateway.gauges import Gauges
 from gateway.idempotency import Idempotency
 from gateway.jobs.register import JobRegister
+from gateway.journalled import Journalled
 from gateway.ledger.accounts import Balance
 from gateway.ledger.ledger import Ledger
 from gateway.lookup import Live
@@ -34,12 +36,13 @@ from gateway.meter import HOUSE, Meter
 from gateway.metrics import Metrics
 from gateway.once import Once
 from gateway.pipeline import Pipeline
-from gateway.ports import SecondTier
+from gateway.ports import Guard, SecondTier
 from gateway.reading import Buffers
 from gateway.roster import Roster
 from gateway.settlement import Settlement
 from gateway.singles import Singles
 from gateway.stores.memory import MemoryTier
+from gateway.stores.shared import Shared
 from gateway.watch import Watch
 
 GRANT = 2000
@@ -168,22 +171,40 @@ async def received(answer: Answer) -> Got:
     return got
 
 
+@dataclass(slots=True)
+class Joined:
+    """What makes a way one node of a fleet: an upstream that it has in common with others, and its part of a Redis."""
+
+    upstream: InProcessUpstream
+    clock: FakeClock
+    guard: Guard
+    shared: Shared
+
+
 class Way:
     """One pipeline and all that it stands on."""
 
-    def __init__(self, folder: Path, snapshot: Snapshot, second: SecondTier | None, buffered: int) -> None:
-        self.clock = FakeClock()
-        self.upstream = InProcessUpstream()
+    def __init__(
+        self,
+        folder: Path,
+        snapshot: Snapshot,
+        second: SecondTier | None,
+        buffered: int,
+        joined: Joined | None,
+    ) -> None:
+        self.clock = FakeClock() if joined is None else joined.clock
+        self.upstream = InProcessUpstream() if joined is None else joined.upstream
         self.ledger = Ledger.open(folder, "process", self.clock)
         self.meter = Meter(self.ledger, self.clock)
         self.meter.configure(Roster.of(snapshot.keys.values(), snapshot.timezone))
-        self.cache = Cache(MemoryTier(1 << 22), second, self.clock)
+        shared, guard = (None, None) if joined is None else (joined.shared, joined.guard)
+        self.cache = Cache(MemoryTier(1 << 22), second, self.clock, shared=shared)
         self.buffers = Buffers(buffered)
         self.collapse = Collapse(self.clock.steady)
-        self.settlement = Settlement(self.meter, self.ledger)
-        self.fetcher = Fetcher(self.cache, self.collapse, self.buffers, Costs(self.settlement), self.clock)
+        self.settlement = Settlement(Journalled(self.meter, self.ledger))
+        self.fetcher = Fetcher(self.cache, self.collapse, self.buffers, Costs(self.settlement), self.clock, guard)
         self.metrics = Metrics(no_gauges(), "0")
-        self.idempotency = Idempotency(self.ledger, self.clock)
+        self.idempotency = Idempotency(Booked(self.ledger), self.clock)
         self.watch = Watch(self.metrics, self.clock)
         self.live = Live(snapshot, Preparer(snapshot), {"api": self.upstream})
         self.jobs = JobRegister.open(folder, "process")
@@ -267,6 +288,7 @@ async def way(
     second: SecondTier | None = None,
     buffered: int = 1 << 24,
     account: Account = ALPHA,
+    joined: Joined | None = None,
     **policy: Any,
 ) -> AsyncIterator[Way]:
     """A way whose end proves that nothing is left over: no reservation, stream, buffer, drift or lost exception.
@@ -278,7 +300,7 @@ async def way(
     keys = {digest(key.encode()): account for key in (KEY, KEY.replace("live", "test"))}
     base = make_snapshot(*routes, keys=keys)
     snapshot = replace(base, upstreams={"api": replace(base.upstreams["api"], **policy)})
-    running = Way(folder, snapshot, second, buffered)
+    running = Way(folder, snapshot, second, buffered, joined)
     yield running
     await running.singles.finish()
     await running.settled()
@@ -309,6 +331,7 @@ def no_gauges() -> Gauges:
         stored_responses=lambda: 0,
         stored_bytes=lambda: 0,
         evictions=lambda: 0,
+        disk=lambda: None,
         fetches_in_flight=lambda: 0,
         tokens_charged=dict,
         tokens_released=dict,
@@ -318,6 +341,7 @@ def no_gauges() -> Gauges:
         store_up=lambda: True,
         config_reload_ok=lambda: True,
         config_reload_time=lambda: 0.0,
+        certificate_expires=lambda: None,
         upstreams_up=dict,
         log_lines_dropped=lambda: 0,
     )

@@ -14,6 +14,7 @@ from support.clock import FakeClock
 from gateway.admission.charge import Charge
 from gateway.admission.prepared import Prepared
 from gateway.admission.snapshot import Route
+from gateway.answered import Booked
 from gateway.errors import Problem, Reason
 from gateway.idempotency import Claim, Idempotency, Replay
 from gateway.ledger.encoding import decode, encode
@@ -71,7 +72,7 @@ class Desk:
     clock: FakeClock = field(default_factory=FakeClock)
 
     def __post_init__(self) -> None:
-        self.idempotency = Idempotency(cast("Ledger", self.book), self.clock)
+        self.idempotency = Idempotency(Booked(cast("Ledger", self.book)), self.clock)
 
     def claim(self, key: str = "k", target: str = REFRESH, method: str = "GET", **changes: Any) -> Claim:
         claim = self.idempotency.claim(refresh(key, target, method, **changes))

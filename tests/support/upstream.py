@@ -212,6 +212,8 @@ async def _end(end: End, writer: asyncio.StreamWriter) -> bool:
     match end:
         case End.close:
             writer.close()
+            # What nothing is left to be sent on ends in the next turn: it has by the time the exchange has.
+            await asyncio.sleep(0)
         case End.reset:
             reset(writer)
         case End.hang:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -87,8 +88,8 @@ class Connection:
         self.writer = writer
 
     @classmethod
-    async def open(cls, address: tuple[str, int]) -> "Connection":
-        return cls(*await asyncio.open_connection(*address, limit=READ_LIMIT))
+    async def open(cls, address: tuple[str, int], context: ssl.SSLContext | None = None) -> "Connection":
+        return cls(*await asyncio.open_connection(*address, limit=READ_LIMIT, ssl=context))
 
     async def __aenter__(self) -> "Connection":
         return self

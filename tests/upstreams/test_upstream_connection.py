@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from math import inf
 
 import pytest
 from multidict import CIMultiDict
@@ -95,21 +96,20 @@ async def test_a_request_sent_to_its_end_begins_the_read_timeout_anew(connection
 
 async def test_a_timer_that_rings_too_early_is_set_anew(connection: UpstreamConnection) -> None:
     """It was set for an answer that has come; the one that is awaited by then has its whole time."""
-    connection._ring()
-    assert connection._alarm is not None
-    assert (connection._alarm.when(), connection.exception()) == (connection.due, None)
+    connection._alarm._rung()
+    assert (connection._alarm.at, connection.exception()) == (connection.due, None)
 
 
 async def test_a_timer_that_rings_in_time_ends_the_exchange(connection: UpstreamConnection) -> None:
     connection.due = 0.0
-    connection._ring()
+    connection._alarm._rung()
     assert isinstance(connection.exception(), TimeoutError)
 
 
 async def test_a_timer_that_rings_when_nothing_is_due_is_not_set_again(connection: UpstreamConnection) -> None:
     connection.data_received(answer("ok"))
-    connection._ring()
-    assert connection._alarm is None
+    connection._alarm._rung()
+    assert connection._alarm.at == inf
 
 
 @pytest.mark.parametrize("size", [1, 3 << 10, 64 << 10])
