@@ -5,18 +5,22 @@ UPSTREAM_PORT ?= 8081
 ORDERS_PORT ?= 8082
 COVERAGE ?= 90
 KILLS ?= 500
+SECONDS ?= 60
 SEED ?= $(shell date +%s)
 EXAMPLES ?= 20000
 BIN := .venv/bin
 PURE := admission answers rfc9111
-# Whole processes are waited for: one worker more than there are cores.
+# Whole processes are waited for: one worker more than there are cores. Each takes files that follow each other, as
+# those who share a gateway start fewer of them.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # What drives whole processes or plays thousands of examples: counting lines would take it twice as long.
-WHOLE := conformance crash e2e prometheus ledger/test_ledger_model.py ledger/test_ledger_size.py test_cache_model.py \
-	background/test_background_scale.py jobs/test_jobs_model.py \
-	$(addprefix fastlane/test_fastlane_,changes.py differential.py faults.py pipelines.py)
+# What takes long comes first, so that no worker is left with it at the end.
+WHOLE := ledger/test_ledger_model.py background/test_background_scale.py ledger/test_ledger_size.py \
+	test_newcomer.py workers jobs/test_jobs_model.py test_cache_model.py crash deploy browser snippets prometheus \
+	demo/test_demo_run.py demo/test_demo_whole.py test_docs_commands.py test_docs_pages.py \
+	$(addprefix fastlane/test_fastlane_,changes.py differential.py faults.py pipelines.py) e2e conformance
 
-.PHONY: help install dev run test pure quick crash model lint docs bench bench-quick clean
+.PHONY: help install dev run test pure quick crash crash-fleet model lint docs pictures bench bench-quick clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -43,7 +47,7 @@ test: lint pure ## every check, all tests, coverage
 	$(BIN)/pytest -n auto --cov --cov-report= $(addprefix --ignore=tests/,$(PURE) $(WHOLE))
 	$(BIN)/coverage combine --quiet --append .pure.coverage
 	$(BIN)/coverage report --skip-covered --fail-under=$(COVERAGE)
-	$(BIN)/pytest -n $(WORKERS) $(addprefix tests/,$(WHOLE))
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(addprefix tests/,$(WHOLE))
 
 pure: dev ## the pure packages: every branch covered by their own tests
 	COVERAGE_FILE=.pure.coverage $(BIN)/pytest -n auto --cov --cov-report= $(PURE:%=tests/%)
@@ -55,12 +59,21 @@ quick: lint ## the inner loop: checks and the tests that are not slow
 crash: dev ## kill -9 under load, KILLS=500 times, and a fifth as often under refreshes, the books after; SEED=n repeats one
 	PYTHONPATH=tests $(BIN)/python -m crash $(KILLS) $(SEED)
 
+crash-fleet: dev ## kill -9 of any of three gateways on one Redis, for SECONDS=60 under load, the books after; SEED=n repeats one
+	PYTHONPATH=tests $(BIN)/python -m crash fleet $(SECONDS) $(SEED)
+
 model: dev ## the ledger under a hypothesis machine: EXAMPLES=20000 of 50 steps each
 	MODEL_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -n auto tests/ledger/test_ledger_model.py
 
-docs: dev ## docs/config.md from the schema, and the README's figures from the last `make bench`
+docs: dev ## docs/config.md from the schema, the picture of a request's way, and the figures of the last `make bench`
 	$(BIN)/python scripts/config_reference.py
+	$(BIN)/python -m scripts.request_way
 	$(BIN)/python -m bench.readme
+	$(BIN)/python -m bench.scaling
+
+pictures: dev ## the README's pictures of the dashboard, from five minutes of the demo
+	@scripts/test-tools.sh
+	PYTHONPATH=tests $(BIN)/python -m browser.pictures
 
 bench: dev ## everything beside nginx + Lua, nginx, HAProxy, Varnish, aiohttp: under 10 minutes (PARTS="hits herd" for some)
 	@scripts/bench-tools.sh

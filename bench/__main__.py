@@ -15,6 +15,7 @@ from bench.machine import facts
 from bench.parts.arena import Arena, arena
 from bench.parts.background import background
 from bench.parts.books import books
+from bench.parts.fleet import fleet
 from bench.parts.full import Full, filled, flatness, memory
 from bench.parts.herd import herd
 from bench.parts.hits import hits
@@ -38,8 +39,8 @@ _SIDE_BY_SIDE: dict[str, Callable[[Arena], Table | Iterator[Table]]] = {
     "books": books,
 }
 _FULL: dict[str, Callable[[Full], Table | Iterator[Table]]] = {"flatness": flatness, "memory": memory, "pause": pause}
-USUAL = (*_SIDE_BY_SIDE, *_FULL, "reloads")
-QUICK = tuple(part for part in USUAL if part not in ("keys", "reloads"))
+USUAL = (*_SIDE_BY_SIDE, *_FULL, "reloads", "fleet")
+QUICK = tuple(part for part in USUAL if part not in ("keys", "reloads", "fleet"))
 # What has no peer, and takes minutes, is measured where it is asked for by name.
 PARTS = (*USUAL, "background")
 
@@ -93,8 +94,17 @@ def _tables(settings: Settings, parts: set[str]) -> Iterator[Table]:
                 yield from _each(_FULL, parts, full)
         if "reloads" in parts:
             yield reloads(settings, upstream)
+        if "fleet" in parts and _has_redis():
+            yield from fleet(settings, upstream)
     if "background" in parts:
         yield from background(settings)
+
+
+def _has_redis() -> bool:
+    found = shutil.which("redis-server") is not None
+    if not found:
+        print("bench: WITHOUT fleet: redis-server is not installed", file=sys.stderr)
+    return found
 
 
 def _each(known: Mapping[str, Callable[[T], Table | Iterator[Table]]], parts: set[str], about: T) -> Iterator[Table]:

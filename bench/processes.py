@@ -116,8 +116,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def pinned(core: int, *command: str) -> list[str]:
-    """`command`, kept on one core."""
+def pinned(core: int | str, *command: str) -> list[str]:
+    """`command`, kept on one core, or on those of a list."""
     return ["taskset", "-c", str(core), *command]
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from bench.report import RESULTS
@@ -24,24 +25,27 @@ _ROWS = {
     "Herd": ("ms until all are answered", "herd: ms after the upstream's answer until all have it"),
 }
 
+_WIDTH = 150
 _TEXT = f"""{_BEGIN}
 <!-- Written by `make docs` from bench/results/full.json, which `make bench` writes; words: bench/readme.py. -->
 
-{{date}}, {{processor}}; {{system}}; {{versions}}. One core for the server, the other for the load; a JSON object of
-1.7 KB. Medians of rounds in turn; in brackets how many times as fast the gateway is.
-Load average before: {{load}}; {{run}}.
-
 {{rows}}
 
+{{paragraphs}}
+"""
+_SETTING = """
+{date}, {processor}; {system}; {versions}. One core for the server, the other for the load; a JSON object of 1.7 KB.
+Medians of rounds in turn; in brackets how many times as fast the gateway is.
+"""
+_COMPARED = """
 Only the gateway and nginx + Lua look at API keys and count. What nginx counts is in memory alone; an answer of the
 gateway's leaves once its charge is in the journal, which survives `kill -9`, and has tokens in its body and all
-[fields](#answer-fields). What was to be reached:
-
-{{goals}}
-
+[fields](docs/answers.md).
+"""
+_REPEATED = """
 `make bench` repeats it in less than ten minutes, `make bench-quick` a part of it in less than 90 seconds; `make docs`
-shows it here. All tables are in [bench/results/full.md](bench/results/full.md); how they are made is in
-[docs/decisions/benchmark.md](docs/decisions/benchmark.md).
+shows it here. All tables, each goal and the run's settings are in [bench/results/full.md](bench/results/full.md); how
+they are made is in [docs/decisions/benchmark.md](docs/decisions/benchmark.md).
 """
 
 Run = Mapping[str, Any]
@@ -50,12 +54,9 @@ Run = Mapping[str, Any]
 
 def section(run: Run) -> str:
     """The section, its heading included."""
-    facts = run["facts"]
-    words = {name: facts[name] for name in ("date", "processor", "system", "versions", "run")}
-    words["load"] = facts["load average at the start"]
-    goals = [f"- {part['title']}: {_told(goal)}" for part in run["parts"] for goal in part["goals"]]
     tables = {part["title"]: part for part in run["parts"]}
-    return _TEXT.format(**words, rows="\n".join(_rows(tables)), goals="\n".join(goals))
+    told = [_SETTING.format_map(run["facts"]), _COMPARED, _goals(run["parts"]), _REPEATED]
+    return _TEXT.format(rows="\n".join(_rows(tables)), paragraphs="\n\n".join(map(_filled, told)))
 
 
 def written(page: str, run: Run) -> str:
@@ -89,9 +90,16 @@ def _cells(part: Mapping[str, Any], column: str, peers: Sequence[str]) -> Iterat
             yield f"{row[column]} ({row['gateway ÷ it']})"
 
 
-def _told(goal: Mapping[str, Any]) -> str:
-    outcome = "reached" if goal["reached"] else "**missed**"
-    return f"{goal['wanted']}: {goal['found']}, {outcome}"
+def _goals(parts: Sequence[Run]) -> str:
+    """How many goals are reached, and where one is not."""
+    met = [goal["reached"] for part in parts for goal in part["goals"]]
+    missed = [f"*{part['title']}*" for part in parts if not all(goal["reached"] for goal in part["goals"])]
+    reached = f"{sum(met)} of {len(met)} goals were reached."
+    return f"{reached} **Missed** in whole or in part: {', '.join(missed)}." if missed else reached
+
+
+def _filled(paragraph: str) -> str:
+    return fill(paragraph.strip(), _WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -16,7 +16,6 @@ from multidict import CIMultiDict
 from bench.load import key, target
 from bench.processes import HOST, resident
 from bench.upstream import answered, product
-from gateway import app
 from gateway.admission.prepare import Preparer
 from gateway.answers.splice import cut
 from gateway.arrival import in_stored_form
@@ -28,6 +27,7 @@ from gateway.keys.directory import Directory
 from gateway.messages import Request, Response
 from gateway.rfc9111.stored import StoredResponse, Times
 from gateway.serving import serve
+from gateway.storage import embedded
 from gateway.stores.memory import MemoryTier
 
 
@@ -81,7 +81,7 @@ def main(path: Path, first: int, number: int, query: str, report: Path) -> int:
     template = asyncio.run(_template(read.config, first, query))
     taken = _fill(tier, template, range(first, first + number), query)
     report.write_text(json.dumps({"taken": taken}))
-    with patch.object(app, "MemoryTier", lambda _: tier):
+    with patch.object(embedded, "MemoryTier", lambda _: tier):
         return serve(read, path)
 
 

@@ -31,7 +31,7 @@ hold_services() {
 }
 
 missing=""
-for package in wrk nginx libnginx-mod-http-lua haproxy varnish; do
+for package in wrk nginx libnginx-mod-http-lua haproxy varnish redis-server; do
     has "$package" || missing="$missing $package"
 done
 [ -z "$missing" ] && exit 0

@@ -1,5 +1,6 @@
 #!/bin/sh
-# What some tests run: curl, node for its fetch, git, Prometheus with promtool, and the languages of tests/snippets.
+# What some tests run: curl, node for its fetch, git, Prometheus with promtool, Redis, HAProxy, the languages of
+# tests/snippets, what judges deploy/, and a browser, which brings a font along.
 # Installs what is missing where it may; otherwise those tests say that they skip, but not where CI=true: there nothing
 # skips that could be installed.
 set -u
@@ -15,6 +16,8 @@ node nodejs
 git git
 prometheus prometheus
 promtool prometheus
+redis-server redis-server
+/usr/sbin/haproxy haproxy
 /usr/share/nodejs/request node-request
 go golang-go
 javac default-jdk-headless
@@ -24,6 +27,11 @@ mono mono-runtime
 php php-cli
 php-curl php-curl
 ruby ruby
+systemd-analyze systemd
+docker-compose docker-compose
+ip iproute2
+chromium chromium
+chromedriver chromium-driver
 END
 }
 
@@ -35,7 +43,7 @@ have() {
     esac
 }
 
-# Each test starts a Prometheus of its own: the service runs neither when it is installed nor at the next boot.
+# Tests start a Prometheus, a Redis and an HAProxy of their own: the services run neither when installed nor at the next boot.
 hold_services() {
     [ -e "$policy" ] && return
     trap 'rm -f "$policy"' EXIT
@@ -46,9 +54,9 @@ hold_services() {
 install() {
     have "$1" && return
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null </dev/null || return
-    if [ "$2" = prometheus ] && [ -d /run/systemd/system ]; then
-        systemctl disable --quiet prometheus 2>/dev/null
-    fi
+    case $2 in
+    prometheus | redis-server | haproxy) [ -d /run/systemd/system ] && systemctl disable --quiet "$2" 2>/dev/null ;;
+    esac
 }
 
 missing() { have "$1" || echo "$1"; }

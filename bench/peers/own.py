@@ -20,8 +20,8 @@ _CONFIG = Path(__file__).parents[1] / "config.yaml"
 _START = 120.0
 
 
-def configured(place: Place) -> Server:
-    """The gateway that is to run at `place`: its ports, and its config, which is written."""
+def configured(place: Place, redis: str = "") -> Server:
+    """The gateway that is to run at `place`: its ports, and its config, which is written; `redis` is a store's URL."""
     port, admin = free_port(), free_port()
     words = {
         "LISTEN": f"{HOST}:{port}",
@@ -31,6 +31,9 @@ def configured(place: Place) -> Server:
         "MEMORY": place.store,
     }
     config = yaml.safe_load(Template(_CONFIG.read_text()).substitute(words))
+    if redis:
+        # It shares its core with the load: what is late there is to be measured, not refused.
+        config["store"] |= {"kind": "redis", "url": redis, "timeout": "1s"}
     config["keys"] = [{"id": key(n), "organization": "bench", "key": key(n)} for n in range(place.keys)]
     config["keys"].append({"id": "poor", "organization": "poor", "key": POOR_KEY})
     path = place.folder / "config.yaml"
@@ -39,10 +42,12 @@ def configured(place: Place) -> Server:
 
 
 @contextmanager
-def launched(server: Server, *command: str, patience: float = _START) -> Iterator[Server]:
-    """Python's `command`, `gateway serve` unless it says something else, as the process of `server`."""
+def launched(
+    server: Server, *command: str, patience: float = _START, cores: str = str(SERVER_CORE)
+) -> Iterator[Server]:
+    """Python's `command`, `gateway serve` unless it says something else, as the process of `server`, on `cores`."""
     words = command or ("-m", "gateway", "serve", "--config", str(server.config))
-    with running(pinned(SERVER_CORE, sys.executable, *words), server.port, patience=patience) as process:
+    with running(pinned(cores, sys.executable, *words), server.port, patience=patience) as process:
         yield replace(server, pid=process.pid)
 
 
