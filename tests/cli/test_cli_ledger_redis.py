@@ -12,6 +12,7 @@ from ledger.fleets import ACME, Money, following, granted
 from ledger.folders import lookup, reserve
 from ledger.folders import settle as settled
 from support.config import config, product_route
+from support.running_fleet import shared
 from typer.testing import CliRunner, Result
 
 from gateway.cli import app
@@ -29,7 +30,7 @@ async def folder(redis_url: str, tmp_path: Path, money: Money) -> Path:
     """A node's that follows, and all it was told is in the book; more follows in the streams."""
     whole = config("http://up.example", product_route(), keys=[{"id": "ci", "key": "secret"}])
     whole |= {"listen": "127.0.0.1:1", "admin": {"listen": "127.0.0.1:2"}}
-    whole |= {"store": {"kind": "redis", "url": redis_url}}
+    whole |= {"store": shared(redis_url)}
     (tmp_path / "gateway.yaml").write_text(yaml.safe_dump(whole))
     async with following(redis_url, tmp_path / "var") as follower:
         money.post(granted(1000, "ci"), lookup("ci"), reserve(1 << 32, "ci"))

@@ -14,6 +14,7 @@ from ledger.folders import NOVEMBER, filled, lookup
 from redis import Redis
 from support.clock import FakeClock
 from support.config import config, product_route
+from support.running_fleet import shared
 from typer.testing import CliRunner, Result
 
 from gateway.cli import app
@@ -78,7 +79,7 @@ def test_balances_terms_and_caps_are_in_redis(folder: Path, redis_url: str, redi
 def verify_with_redis(folder: Path, url: str) -> Result:
     whole = yaml.safe_load((folder.parent / "gateway.yaml").read_text())
     moved = folder.parent / "moved.yaml"
-    moved.write_text(yaml.safe_dump(whole | {"store": {"kind": "redis", "url": url}}))
+    moved.write_text(yaml.safe_dump(whole | {"store": shared(url)}))
     return CliRunner().invoke(app, ["ledger", "verify", "--config", str(moved)])
 
 

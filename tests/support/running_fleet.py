@@ -38,8 +38,8 @@ class Node(RunningGateway):
 
 
 def shared(url: str, **rest: object) -> Config:
-    """The `store` section of a fleet's config."""
-    return {"kind": "redis", "url": url, "path": "var", **rest}
+    """The `store` section of a fleet's config; a busy machine is not taken for an ill Redis."""
+    return {"kind": "redis", "url": url, "path": "var", "timeout": "1s", **rest}
 
 
 def sound(nodes: Iterable[Node]) -> None:

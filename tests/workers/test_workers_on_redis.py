@@ -8,6 +8,7 @@ import pytest
 from support.answers import cache_status, tokens
 from support.config import KEY, config, key_field, plan, route
 from support.processes import Printing, Process
+from support.running_fleet import shared
 from support.upstream import ScriptedUpstream
 from workers.running import RunningWorkers
 
@@ -29,7 +30,7 @@ def test_workers_share_what_is_in_redis(tmp_path: Path, upstream: ScriptedUpstre
         route("/{rest:.*}", "all", price=1, cache={"ttl": "15m"}),
         keys=[{"id": "alpha", "key": KEY, "plan": "pro"}],
         plans={"pro": plan(1000)},
-        store={"kind": "redis", "url": redis_url, "path": "var"},
+        store=shared(redis_url),
     )
     workers = Typed(tmp_path, whole)
     with workers:
