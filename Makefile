@@ -20,6 +20,11 @@ WHOLE := ledger/test_ledger_model.py background/test_background_scale.py ledger/
 	demo/test_demo_run.py demo/test_demo_whole.py test_docs_commands.py test_docs_pages.py \
 	$(addprefix fastlane/test_fastlane_,changes.py differential.py faults.py pipelines.py) e2e conformance
 
+# What tests write is kept in memory, where that has 4 GB free and lets programs run: a disk is waited for.
+SCRATCH := $(shell grep -qs ' /dev/shm .*noexec' /proc/mounts || df -Pk /dev/shm 2>/dev/null | awk '$$4 > 4e6 && /shm$$/ {print $$6}')
+# What was compiled is read again, by those who test and by the hundreds of gateways that they start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install dev run test pure quick crash crash-fleet model lint docs pictures bench bench-quick clean
 .DEFAULT_GOAL := help
 
@@ -41,6 +46,10 @@ lint: dev ## format check, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+ifneq ($(SCRATCH),)
+test pure quick: export TMPDIR := $(SCRATCH)
+endif
 
 test: lint pure ## every check, all tests, coverage
 	@scripts/test-tools.sh
