@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 import yaml
 from structlog.testing import capture_logs
 from support.clock import FakeClock
@@ -26,7 +25,6 @@ Logged = list[MutableMapping[str, Any]]
 
 @pytest.fixture(autouse=True)
 def logged() -> Iterator[Logged]:
-    structlog.reset_defaults()
     with capture_logs() as lines:
         yield lines
 

@@ -38,6 +38,7 @@ class Operated:
 @contextmanager
 def logging_to(logged: StringIO) -> Iterator[None]:
     """Every line from level info on, as JSON."""
+    before = structlog.get_config()
     structlog.configure(
         processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer(ensure_ascii=False)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -46,7 +47,7 @@ def logging_to(logged: StringIO) -> Iterator[None]:
     try:
         yield
     finally:
-        structlog.reset_defaults()
+        structlog.configure(**before)
 
 
 @asynccontextmanager

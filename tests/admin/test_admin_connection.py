@@ -78,6 +78,7 @@ async def test_a_failure_of_ours_is_logged_and_tells_nothing() -> None:
         raise RuntimeError("a bug")
 
     logged = StringIO()
+    before = structlog.get_config()
     structlog.configure(
         processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -88,7 +89,7 @@ async def test_a_failure_of_ours_is_logged_and_tells_nothing() -> None:
             fields = b"Host: x\r\nAuthorization: Bearer %b\r\n" % SECRET
             answer = await told(port, b"GET /-/bug HTTP/1.1\r\n" + fields + b"\r\n")
     finally:
-        structlog.reset_defaults()
+        structlog.configure(**before)
     assert b'"reason":"internal_error"' in answer
     assert b"a bug" not in answer
     assert "RuntimeError: a bug" in logged.getvalue()
