@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
+import httpx
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
@@ -16,6 +17,7 @@ from support.addresses import HOST
 from support.config import Config
 from support.gateway import ROOT, RunningGateway, StartGateway
 from support.metering import Rig, Start
+from support.polling import PATIENCE
 from support.redis_server import RedisServer
 from support.upstream import ScriptedUpstream
 
@@ -30,6 +32,10 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("untimed")
+
+# Who names no deadline waits as long as everybody else: on a busy machine httpx's five seconds are soon over.
+for _part in ("connect", "read", "write", "pool"):
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _part, PATIENCE)
 
 # What tests log and do not ask for is written plainly: a traceback drawn for people takes a second.
 structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
