@@ -1,10 +1,15 @@
 """The suites' own instruments: a scripted upstream that cannot lie on demand proves nothing."""
 
 import asyncio
+import gc
+import socket
+import threading
+from contextlib import suppress
 
 import pytest
 from support.addresses import HOST, free_port, unanswering
 from support.answers import cache_status
+from support.polling import PATIENCE
 from support.scripts import End, Endless, Gate, answer, head
 from support.upstream import ScriptedUpstream
 from support.wire import Connection, exchange
@@ -74,6 +79,19 @@ async def test_a_refusing_upstream_listens_again_on_its_port(upstream: ScriptedU
     upstream.accept()
     assert upstream.port == port
     assert (await exchange((HOST, port), get("/a"))).status == 200
+
+
+def test_what_is_accepted_as_it_refuses_is_closed(upstream: ScriptedUpstream) -> None:
+    """Its transport was left to the garbage collector, whose warning failed whatever test it came in."""
+    accepting = threading.Event()
+    upstream._loop.call_soon_threadsafe(accepting.wait)
+    with socket.create_connection((HOST, upstream.port), PATIENCE) as client:
+        refusing = asyncio.run_coroutine_threadsafe(upstream._close(), upstream._loop)
+        accepting.set()
+        refusing.result(PATIENCE)
+        with suppress(ConnectionResetError):
+            assert client.recv(1) == b""
+    gc.collect()
 
 
 async def test_nobody_listens_on_a_free_port() -> None:

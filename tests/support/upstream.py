@@ -112,12 +112,15 @@ class ScriptedUpstream:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        server, self._server = self._server, None
+        for listening in server.sockets if server is not None else ():
+            self._loop.remove_reader(listening)
         # A connection that was accepted in this very turn gets its transport in the next, and its task in those after.
+        # asyncio leaves one unclosed whose server is closed by then.
         for _ in range(_TURNS_OF_AN_ACCEPT):
             await asyncio.sleep(0)
+        if server is not None:
+            server.close()
         # Also those whose task has ended, but not what it wrote.
         for writer in tuple(self._writers):
             writer.transport.abort()
