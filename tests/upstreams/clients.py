@@ -6,12 +6,16 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from multidict import CIMultiDict
+from support.polling import PATIENCE
 
 from gateway.admission.snapshot import UpstreamPolicy
 from gateway.clock import SystemClock
 from gateway.messages import Outgoing, Stream
 from gateway.ports import Clock
 from gateway.upstreams.client import HttpUpstream
+
+# A busy machine is not a slow upstream.
+_PATIENT = dict.fromkeys(("connect_timeout", "first_byte_timeout", "total_timeout", "wait"), PATIENCE)
 
 
 class Counts:
@@ -50,7 +54,7 @@ async def whole(stream: Stream) -> bytes:
 @asynccontextmanager
 async def client(*urls: str, clock: Clock | None = None, **policy: object) -> AsyncIterator[Client]:
     counts = Counts()
-    configured = replace(UpstreamPolicy("u", urls), **policy)  # type: ignore[arg-type]
+    configured = replace(UpstreamPolicy("u", urls, **_PATIENT), **policy)  # type: ignore[arg-type]
     upstream = HttpUpstream(configured, counts, clock or SystemClock())
     try:
         yield Client(upstream, counts)

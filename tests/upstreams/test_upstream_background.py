@@ -58,7 +58,7 @@ async def test_one_that_is_never_let_in_was_not_sent_and_says_so(upstream: Scrip
     """It looked as if the upstream had not answered, and counted as an attempt."""
     gate = Gate()
     upstream.script("/busy", gate, answer("busy"))
-    async with client(upstream.url, connections=1, total_timeout=0.05, breaker=BreakerPolicy(1, 10.0)) as to:
+    async with client(upstream.url, connections=1, total_timeout=0.5, breaker=BreakerPolicy(1, 10.0)) as to:
         busy = asyncio.create_task(to.get("/busy"))
         await upstream.arrived("/busy", 1)
         problem = await problem_of(call(to))
