@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from support.addresses import HOST
+from support.listening import stop_listening
 
 
 class Between:
@@ -32,7 +33,7 @@ class Between:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
+        await stop_listening(self._server)
         self.cut()
         for task in self._tasks:
             task.cancel()

@@ -5,6 +5,7 @@ import threading
 from contextlib import suppress
 
 from support.addresses import HOST
+from support.listening import stop_listening
 
 
 class Relay:
@@ -45,7 +46,7 @@ class Relay:
         self._loop.call_soon_threadsafe(self._cut)
 
     async def _end(self) -> None:
-        self._server.close()
+        await stop_listening(self._server)
         self._cut()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:

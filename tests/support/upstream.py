@@ -9,6 +9,7 @@ from typing import Any, TypeVar, assert_never
 from weakref import WeakSet
 
 from support.addresses import HOST
+from support.listening import stop_listening
 from support.polling import PATIENCE
 from support.scripts import End, Endless, Gate, Pause, Received, Script, Step, numbered
 from support.wire import READ_LIMIT, Fields, read_content, read_head, reset, values
@@ -16,8 +17,6 @@ from support.wire import READ_LIMIT, Fields, read_content, read_head, reset, val
 T = TypeVar("T")
 
 KEPT_BODY = 1 << 16
-
-_TURNS_OF_AN_ACCEPT = 5
 
 
 class ScriptedUpstream:
@@ -113,14 +112,8 @@ class ScriptedUpstream:
 
     async def _close(self) -> None:
         server, self._server = self._server, None
-        for listening in server.sockets if server is not None else ():
-            self._loop.remove_reader(listening)
-        # A connection that was accepted in this very turn gets its transport in the next, and its task in those after.
-        # asyncio leaves one unclosed whose server is closed by then.
-        for _ in range(_TURNS_OF_AN_ACCEPT):
-            await asyncio.sleep(0)
         if server is not None:
-            server.close()
+            await stop_listening(server)
         # Also those whose task has ended, but not what it wrote.
         for writer in tuple(self._writers):
             writer.transport.abort()
