@@ -63,7 +63,7 @@ pure: dev ## the pure packages: every branch covered by their own tests
 	COVERAGE_FILE=.pure.coverage $(BIN)/coverage report --include="gateway/admission/*,gateway/answers/*,gateway/rfc9111/*" --show-missing --skip-covered --fail-under=100
 
 quick: lint ## the inner loop: checks and the tests that are not slow
-	$(BIN)/pytest -n auto -m "not slow"
+	$(BIN)/pytest -n auto -m "not slow" --hypothesis-profile brief
 
 crash: dev ## kill -9 under load, KILLS=500 times, and a fifth as often under refreshes, the books after; SEED=n repeats one
 	PYTHONPATH=tests $(BIN)/python -m crash $(KILLS) $(SEED)

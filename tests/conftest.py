@@ -32,6 +32,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("untimed")
+# The inner loop's: `make test` plays four times as many.
+settings.register_profile("brief", settings.get_profile("untimed"), max_examples=25)
 
 # Who names no deadline waits as long as everybody else: on a busy machine httpx's five seconds are soon over.
 for _part in ("connect", "read", "write", "pool"):

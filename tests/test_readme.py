@@ -46,6 +46,7 @@ def page(request: pytest.FixtureRequest) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_every_command_exists_with_its_options(page: Path) -> None:
     for line in commands(page):
         # After `docker exec` it is a container's name, after -g a group's.

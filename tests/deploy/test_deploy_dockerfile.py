@@ -9,9 +9,12 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
 from deploy.dockerfile import Instruction, stages
 from support.gateway import ROOT
 from support.polling import eventually
+
+pytestmark = pytest.mark.slow
 
 STAGES = stages(ROOT / "Dockerfile")
 BUILD, IMAGE = STAGES

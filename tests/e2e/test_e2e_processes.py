@@ -13,6 +13,8 @@ from support.processes import Printing, Process, command, run_alone, run_preload
 
 import gateway
 
+pytestmark = pytest.mark.slow
+
 PROBE = """
 import json, os, random, resource, signal, sys, threading, time
 signals = {number: str(signal.getsignal(number)) for number in sorted(signal.valid_signals())}

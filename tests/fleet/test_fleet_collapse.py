@@ -21,6 +21,8 @@ from gateway.ports import Landing
 from gateway.rfc9111.stored import Policy
 from gateway.stores.selection import Everything
 
+pytestmark = pytest.mark.slow
+
 ITEM = "/v1/products/1"
 FORCED = f"{ITEM}?force_refresh=1"
 JSON = {"Content-Type": "application/json"}

@@ -14,6 +14,8 @@ from support.redis_server import RedisServer
 from gateway.fleet import names
 from gateway.fleet.connection import Connection, Unreachable
 
+pytestmark = pytest.mark.slow
+
 Order = Callable[[str], None]
 
 QUICK = 0.2

@@ -13,6 +13,8 @@ from gateway.admission.jobs import How, Stage, State
 from gateway.jobs.replicated import CHARGED_WITHIN
 from gateway.ports import Jobs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def jobs(node: Node) -> Jobs:

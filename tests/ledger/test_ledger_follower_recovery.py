@@ -22,6 +22,8 @@ from gateway.ledger.journal import Journal
 from gateway.ledger.records import FLEET_CLOCK, Record, Release, Renamed, Settle, Term
 from gateway.ledger.shard_book import booked
 
+pytestmark = pytest.mark.slow
+
 POSTS: tuple[tuple[Record, ...], ...] = (
     (granted(1000),),
     (CHARGE, CHARGE),
