@@ -311,6 +311,7 @@ class Gateway:
             stored_bytes=lambda: self._cache.stored_bytes,
             evictions=lambda: self._cache.evictions,
             disk=storage.on_disk,
+            shared=storage.in_redis,
             fetches_in_flight=lambda: self._fetcher.in_flight,
             tokens_charged=lambda: storage.metering.tally.charged,
             tokens_released=lambda: storage.metering.tally.released,

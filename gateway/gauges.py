@@ -19,6 +19,14 @@ class OnDisk(NamedTuple):
     up: bool
 
 
+class InRedis(NamedTuple):
+    """Stored responses that a fleet shares: how many, bytes that they take, how many this process has put out."""
+
+    responses: int
+    bytes: int
+    evictions: int
+
+
 @dataclass(slots=True, frozen=True)
 class Gauges:
     """Where it is read; none may raise.
@@ -26,7 +34,8 @@ class Gauges:
     `tokens_charged` counts by route and by the ledger's closed set of reasons, `tokens_released` by route, both and
     `evictions` since the start. `accounts_above` takes percentages: for each, the accounts that have used that much of
     their grant. `config_reload_time` and `certificate_expires`, which is None without TLS, are in seconds since the
-    epoch, bytes and tokens are whole numbers. `disk` is None where nothing is kept there.
+    epoch, bytes and tokens are whole numbers. `disk` and
+    `shared` are None where nothing is kept there.
     `upstreams_up` goes by the upstream's name.
     """
 
@@ -34,6 +43,7 @@ class Gauges:
     stored_bytes: Callable[[], int]
     evictions: Callable[[], int]
     disk: Callable[[], OnDisk | None]
+    shared: Callable[[], InRedis | None]
     fetches_in_flight: Callable[[], int]
     tokens_charged: Callable[[], Mapping[tuple[str, str], int]]
     tokens_released: Callable[[], Mapping[str, int]]
@@ -52,6 +62,7 @@ def families(gauges: Gauges, accounts_above: Mapping[int, int], ledger_drift: in
     """All of them; what has to be waited for is given: `accounts_above` is of `PERCENTS`."""
     yield from _stored(gauges)
     yield from _on_disk(gauges.disk())
+    yield from _in_redis(gauges.shared())
     yield from _tokens(gauges)
     yield from _ledger(gauges, accounts_above, ledger_drift)
     yield _upstreams(gauges)
@@ -74,6 +85,15 @@ def _on_disk(disk: OnDisk | None) -> Iterator[Metric]:
     yield gauge("gateway_stored_disk_bytes", "Bytes of the file of responses that are used.", disk.bytes)
     yield CounterMetricFamily("gateway_disk_evictions", put_out, disk.evictions)
     yield gauge("gateway_stored_disk_up", "Whether the file of responses can be used.", disk.up)
+
+
+def _in_redis(shared: InRedis | None) -> Iterator[Metric]:
+    if shared is None:
+        return
+    gauge, put_out = GaugeMetricFamily, "Stored responses that this gateway's saves put out of Redis."
+    yield gauge("gateway_stored_shared_responses", "Responses in Redis, of all gateways.", shared.responses)
+    yield gauge("gateway_stored_shared_bytes", "Bytes that they take there.", shared.bytes)
+    yield CounterMetricFamily("gateway_shared_evictions", put_out, shared.evictions)
 
 
 def _tokens(gauges: Gauges) -> Iterator[Metric]:

@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from gateway.counting import Durations, Histogram
-from gateway.gauges import OnDisk
+from gateway.gauges import InRedis, OnDisk
 from gateway.logs.logs import Level
 from gateway.metrics import Metrics
 from gateway.upstreams.circuit import BEST_FIRST, UpstreamState
@@ -18,7 +18,8 @@ from gateway.upstreams.circuit import BEST_FIRST, UpstreamState
 Labels = tuple[str | int, ...]
 
 _CPU = "process_cpu_seconds"
-_ON_DISK = "gateway_disk_evictions"
+# Evictions that gauges of several numbers count, by the gauge.
+_EVICTIONS = {"disk": "gateway_disk_evictions", "shared": "gateway_shared_evictions"}
 
 
 @dataclass(slots=True)
@@ -71,8 +72,9 @@ def report(
     )
     for name, numbers in _COUNTED.items():
         counted.numbers[name] = numbers(gauges.pop(name))
-    disk: OnDisk | None = gauges["disk"]
-    counted.numbers[_ON_DISK] = {(): disk.evictions if disk is not None else 0}
+    for name, evictions in _EVICTIONS.items():
+        tier: OnDisk | InRedis | None = gauges[name]
+        counted.numbers[evictions] = {(): tier.evictions if tier is not None else 0}
     counted.numbers[_CPU] = {(): process.pop(_CPU, 0.0)}
     return Report(incarnation, level, failing, dict(upstreams), counted, gauges, process)
 
@@ -110,8 +112,9 @@ def combined(own: Metrics, version: str, total: Counted, told: Sequence[Report],
     """
     values = {name: way([one.gauges[name] for one in told]) for name, way in _STANDING.items()}
     values |= {name: _restored(name, total.numbers.get(name, {})) for name in _COUNTED}
-    if values["disk"] is not None:
-        values["disk"] = values["disk"]._replace(evictions=int(total.numbers[_ON_DISK][()]))
+    for name, evictions in _EVICTIONS.items():
+        if values[name] is not None:
+            values[name] = values[name]._replace(evictions=int(total.numbers[evictions][()]))
     told_by_all: dict[str, Any] = {name: _always(value) for name, value in values.items()}
     gauges = replace(own.gauges, **told_by_all)
     metrics = Metrics(gauges, version, _Processes(told, total.numbers.get(_CPU, {}).get((), 0.0), size))
@@ -197,6 +200,7 @@ _STANDING: Mapping[str, Callable[[Sequence[Any]], Any]] = {
     "stored_responses": sum,
     "stored_bytes": sum,
     "disk": _disks,
+    "shared": _first,
     "fetches_in_flight": sum,
     "ledger_bytes": _first,
     "store_up": all,

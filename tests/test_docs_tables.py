@@ -13,7 +13,7 @@ from gateway.answers.limits import token_lines
 from gateway.answers.problem import problem_body
 from gateway.collapse import Unkept
 from gateway.errors import Problem, Reason
-from gateway.gauges import OnDisk
+from gateway.gauges import InRedis, OnDisk
 from gateway.metrics import Metrics
 from gateway.rfc9111.reuse import Detail, Fwd
 from gateway.rfc9111.storing import Unstorable
@@ -28,7 +28,8 @@ def _spans(page: str, title: str) -> list[str]:
 
 
 def test_every_metric_is_listed_and_no_other() -> None:
-    gauges = replace(no_gauges(), certificate_expires=lambda: 0, disk=lambda: OnDisk(0, 0, 0, up=True))
+    gauges = replace(no_gauges(), certificate_expires=lambda: 0)
+    gauges = replace(gauges, disk=lambda: OnDisk(0, 0, 0, up=True), shared=lambda: InRedis(0, 0, 0))
     counted = {family.name for family in Metrics(gauges, "0").collect()}
     listed = set(re.findall(r"\bgateway_[a-z_]+", section("Prometheus", (DOCS / "operations.md").read_text())))
     of_workers = {"gateway_workers", "gateway_workers_ready"}

@@ -9,11 +9,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
-from support.families import FAMILIES, ON_DISK
+from support.families import FAMILIES, IN_REDIS, ON_DISK
 
 from gateway.counting import BUCKETS
 from gateway.errors import Reason
-from gateway.gauges import PERCENTS, Gauges, OnDisk
+from gateway.gauges import PERCENTS, Gauges, InRedis, OnDisk
 from gateway.metrics import Metrics
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -33,6 +33,7 @@ def gauges(**read: Callable[[], int]) -> Gauges:
         stored_bytes=read.get("stored_bytes", lambda: 4096),
         evictions=lambda: 7,
         disk=lambda: OnDisk(5, 8192, 6, up=True),
+        shared=lambda: InRedis(10, 16384, 11),
         fetches_in_flight=lambda: 2,
         tokens_charged=lambda: {("product", "lookup"): 12},
         tokens_released=lambda: {"product": 6},
@@ -85,13 +86,13 @@ def test_every_family_has_its_name_and_labels(metrics: Metrics) -> None:
         if name.startswith("gateway_"):
             base = name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
             found.setdefault(base, set()).update({label for label, _ in labels} - {"le"})
-    assert found == FAMILIES | ON_DISK
+    assert found == FAMILIES | ON_DISK | IN_REDIS
 
 
 def test_types_are_declared_before_anything_happened(metrics: Metrics) -> None:
     _, content = metrics.exposition(None)
     types = dict(line.split()[2:4] for line in content.decode().splitlines() if line.startswith("# TYPE gateway_"))
-    assert set(types) == set(FAMILIES | ON_DISK)
+    assert set(types) == set(FAMILIES | ON_DISK | IN_REDIS)
     for name, kind in types.items():
         assert (kind == "counter") == name.endswith("_total"), name
         assert (kind == "histogram") == name.endswith(("_duration_seconds", "_delay_seconds")), name

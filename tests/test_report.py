@@ -11,7 +11,7 @@ from support.in_process import no_gauges
 
 from gateway.admission.breaker import State
 from gateway.errors import Reason
-from gateway.gauges import Gauges, OnDisk
+from gateway.gauges import Gauges, InRedis, OnDisk
 from gateway.metrics import Metrics
 from gateway.report import Counted, Estate, Report, best, combined, report
 from gateway.upstreams.circuit import UpstreamState
@@ -82,6 +82,9 @@ def samples(metrics: Metrics) -> dict[tuple[str, tuple[str, ...]], float]:
             "disk", (OnDisk(1, 2, 3, up=True), OnDisk(4, 5, 6, up=False)), OnDisk(5, 7, 9, up=False), id="disks"
         ),
         pytest.param("disk", (None, None), None, id="no disk"),
+        pytest.param(
+            "shared", (InRedis(1, 2, 3), InRedis(1, 2, 6)), InRedis(1, 2, 9), id="one Redis, and who put out of it"
+        ),
     ],
 )
 def test_each_gauge_has_its_way(name: str, each: tuple[Any, Any], of_all: object) -> None:

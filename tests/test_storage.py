@@ -19,7 +19,9 @@ from gateway.config.load import load
 from gateway.config.schema import Config
 from gateway.errors import BadStart
 from gateway.fleet import names
+from gateway.gauges import InRedis
 from gateway.storage import Storage, opened
+from gateway.storage.fleet import Fleet
 
 PLACES = {"GATEWAY_LISTEN": f"{HOST}:0", "GATEWAY_ADMIN": f"{HOST}:0"}
 
@@ -63,6 +65,24 @@ async def test_what_is_opened_is_up_and_the_next_finds_what_was_kept(kept: Confi
     async with storage_of(kept) as storage:
         found = await storage.jobs.find(accepted.job)
         assert found is not None
+
+
+async def test_of_the_shared_tier_it_tells_what_all_have_stored_and_goes_by_another_room(
+    tmp_path: Path, redis_url: str
+) -> None:
+    whole = stored(tmp_path, kind="redis", url=redis_url, timeout="1s")
+    async with Redis.from_url(redis_url) as redis:
+        await redis.hset(names.SHARED, mapping={"responses": 3, "bytes": 4_000})
+        async with storage_of(whole) as storage:
+            assert isinstance(storage, Fleet)
+            async with asyncio.timeout(PATIENCE):
+                while storage.in_redis() != InRedis(3, 4_000, 0):  # noqa: ASYNC110 - it tells nobody of that
+                    await asyncio.sleep(0.005)
+            assert storage._tier.room == 1 << 30
+            storage.configure(stored(tmp_path, kind="redis", url=redis_url, timeout="1s", shared="16MiB"))
+            assert storage._tier.room == 16 << 20
+    async with storage_of(stored(tmp_path, path="alone")) as storage:
+        assert storage.in_redis() is None
 
 
 async def test_nothing_is_left_open_where_it_cannot_begin(tmp_path: Path, redis_url: str) -> None:

@@ -48,7 +48,7 @@ def _store(config: Config) -> Iterator[Complaint]:
     store, said = config.store, config.store.model_fields_set
     if store.kind == "redis" and store.url is None:
         yield Complaint(("store", "kind"), "`redis` needs a `url`", (("store", "url"),), at_key=False)
-    needless = ("disk", "durability") if store.kind == "redis" else ("url", "timeout", "on_failure")
+    needless = ("disk", "durability") if store.kind == "redis" else ("shared", "url", "timeout", "on_failure")
     for name in needless:
         if name in said:
             message = f"means nothing with `kind: {store.kind}`: leave it out"

@@ -65,7 +65,7 @@ def _large_enough(size: int) -> int:
     return size
 
 
-DiskSize = Annotated[Size, AfterValidator(_large_enough)]
+TierSize = Annotated[Size, AfterValidator(_large_enough)]
 
 
 def _a_call_takes(seconds: float) -> float:
@@ -83,9 +83,12 @@ class Store(Section):
     """The folder of journal and book, relative to the config file; with Redis each node's own copy of the book."""
     memory: Size = 256 << 20
     """Bytes of stored responses; the least recently used go first."""
-    disk: DiskSize | None = None
+    disk: TierSize | None = None
     """Bytes of stored responses that a restart finds again, in a file of their own in the folder; the least recently
     used go first. 16MiB at least; none where it is left out. Not with Redis, which keeps them itself."""
+    shared: TierSize = 1 << 30
+    """Bytes of stored responses in Redis, as it counts them, of all nodes together; the least recently used go first.
+    16MiB at least."""
     durability: Literal["process", "power"] = "process"
     """What a charge survives: the end of the process, or a power cut as well. With Redis its own settings say."""
     url: Annotated[RedisURL | None, Field(repr=False)] = None

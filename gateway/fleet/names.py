@@ -38,6 +38,14 @@ IDENTITY = "gateway:{fleet}:identity"
 """What tells this fleet from every other one."""
 RECOVERY = "gateway:{fleet}:recovery"
 """Who is about to agree on the server, once everybody has put back what it has lost."""
+STORED = "gateway:{fleet}:stored:"
+"""What the names of stored responses begin with; the digest of their cache key follows."""
+SHARED = "gateway:{fleet}:shared"
+"""How many bytes and responses that is in all."""
+SHARED_SIZES = "gateway:{fleet}:shared:sizes"
+"""Bytes and responses under each cache key, by its digest."""
+SHARED_ENDS = "gateway:{fleet}:shared:ends"
+"""A sorted set of these digests by when all under them has expired."""
 MOVING = "gateway:{fleet}:moving"
 """The embedded ledger that is on its way into this Redis and has not arrived."""
 KEYS = "gateway:{fleet}:keys"
@@ -112,7 +120,7 @@ def inbox(incarnation: str) -> str:
 
 def stored(digest: str) -> str:
     """The stored responses under the cache key of this digest, every variant."""
-    return f"gateway:{{fleet}}:stored:{digest}"
+    return f"{STORED}{digest}"
 
 
 def prefix(number: int) -> str:

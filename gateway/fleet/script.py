@@ -7,7 +7,7 @@ from importlib.resources import files
 
 @dataclass(slots=True, frozen=True)
 class Script:
-    """`Script("save")` is the text of gateway/fleet/scripts/save.lua, `Script("turn")` that of the files in turn there.
+    """`Script("load")` is the text of gateway/fleet/scripts/load.lua, `Script("turn")` that of the files in turn there.
 
     Those are joined in the order of their names. Raises FileNotFoundError where there is neither.
     """

@@ -6,7 +6,7 @@ from typing import Protocol, assert_never
 from gateway.cache import Cache
 from gateway.config.schema import Config
 from gateway.fastlane.cashier import Cashier
-from gateway.gauges import OnDisk
+from gateway.gauges import InRedis, OnDisk
 from gateway.idempotency import Idempotency
 from gateway.keys.keyring import Keyring
 from gateway.ledger.recorded import Recorded
@@ -64,6 +64,9 @@ class Storage(Protocol):
 
     def on_disk(self) -> OnDisk | None:
         """What is stored on disk, None where nothing is."""
+
+    def in_redis(self) -> InRedis | None:
+        """What is stored in Redis, None where nothing is."""
 
     def configure(self, config: Config) -> None:
         """Go by another config, of the same store."""

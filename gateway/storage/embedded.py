@@ -8,7 +8,7 @@ from gateway.cache import Cache
 from gateway.config.schema import Config
 from gateway.errors import BadStart
 from gateway.fastlane.cashier import AtOnce
-from gateway.gauges import OnDisk
+from gateway.gauges import InRedis, OnDisk
 from gateway.idempotency import Idempotency
 from gateway.jobs.register import JobRegister
 from gateway.journalled import Journalled
@@ -77,6 +77,10 @@ class Embedded:
             return None
         tier = self._disk.tier
         return OnDisk(tier.count, tier.bytes, tier.evictions, tier.up)
+
+    def in_redis(self) -> InRedis | None:
+        """Nothing is."""
+        return None
 
     async def close(self) -> None:
         """Write what is under way, and let the folder go."""

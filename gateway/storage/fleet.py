@@ -17,13 +17,14 @@ from gateway.fleet.log import Log
 from gateway.fleet.nodes import Nodes
 from gateway.fleet.recovery import Recovery
 from gateway.fleet.settings import Settings
-from gateway.gauges import OnDisk
+from gateway.gauges import InRedis, OnDisk
 from gateway.idempotency import Idempotency
 from gateway.jobs.replicated import ReplicatedRegister
 from gateway.keys.keyring import Keyring
 from gateway.keys.shared import SharedKeys
 from gateway.ledger.follower import Follower
 from gateway.ports import Clock
+from gateway.stores import TierUnavailable
 from gateway.stores.memory import MemoryTier
 from gateway.stores.redis_tier import RedisTier, backend
 from gateway.stores.shared import Shared
@@ -36,7 +37,7 @@ from gateway.till.meter import RedisMeter
 # Seconds that leaving may take.
 _CLOSING = 10.0
 
-# Seconds between two looks at who has died.
+# Seconds between two looks at who has died, and at what is stored in all.
 _LOOK = 1.0
 
 # Seconds for which a start is tried again.
@@ -59,8 +60,9 @@ class Fleet:
         till = self.metering = self._till(config)
         self.cashier = Asking(till)
         self.guard = Leases(connection, self._log)
-        tier = RedisTier(backend(connection.client(), config.store.timeout), clock)
-        shared = Shared(tier, self._link, self._log)
+        self._tier = RedisTier(backend(connection.client(), config.store.timeout), clock, config.store.shared)
+        self._stored = (0, 0)
+        shared = Shared(self._tier, self._link, self._log)
         self.cache = Cache(MemoryTier(config.store.memory), None, clock, shared=shared)
 
     @classmethod
@@ -100,11 +102,16 @@ class Fleet:
     def configure(self, config: Config) -> None:
         """Go by another config, of the same store."""
         self.cache.resize(config.store.memory)
+        self._tier.room = config.store.shared
         self.recorded.keep(config.ledger.keep)
 
     def on_disk(self) -> OnDisk | None:
         """Nothing is."""
         return None
+
+    def in_redis(self) -> InRedis | None:
+        """What all nodes have stored, as of a second ago."""
+        return InRedis(*self._stored, self._tier.evictions)
 
     async def close(self) -> None:
         """Write what is under way, and leave the fleet; what Redis does not take in time stays with the others."""
@@ -141,6 +148,7 @@ class Fleet:
         self._run("claims", claims.renew)
         self.idempotency = Idempotency(claims, self._clock)
         self._run("dead nodes", self._bury)
+        self._run("shared responses", self._count_stored)
 
     def _till(self, config: Config) -> RedisMeter | Meanwhile:
         match config.store.on_failure:
@@ -162,6 +170,12 @@ class Fleet:
             with suppress(Unreachable):
                 for incarnation in await abandoned.release():
                     await self._nodes.forget(incarnation)
+
+    async def _count_stored(self) -> None:
+        while True:
+            with suppress(TierUnavailable):
+                self._stored = await self._tier.account()
+            await asyncio.sleep(_LOOK)
 
 
 async def _ended(task: "asyncio.Task[None]") -> None:

@@ -34,16 +34,22 @@ LOADED = 16 << 20
 
 # What a load and a save ask of a variant, before its marks: number, began, received, when it expires.
 _TIMES = Struct(">dddd")
+_ACCOUNT = (names.SHARED, names.SHARED_SIZES, names.SHARED_ENDS)
 _LOAD, _SAVE = Script("load"), Script("save")
 
 
 class RedisTier:
     """`ports.SharedTier` over `cache`, whose serializer it replaces, as all that it keeps are bytes.
 
+    With each save of this node what all nodes have saved is brought down to `room` bytes, as Redis counts them, some of
+    the least recently used going first. What this node has put out so is counted in `evictions`.
+
     Every method raises `stores.TierUnavailable` when the backend fails or takes longer than its own timeout.
     """
 
-    def __init__(self, cache: RedisCache, clock: Clock) -> None:
+    def __init__(self, cache: RedisCache, clock: Clock, room: int) -> None:
+        self.room = room
+        self.evictions = 0
         cache.serializer = NullSerializer(encoding=None)
         self._cache = cache
         self._clock = clock
@@ -60,11 +66,18 @@ class RedisTier:
         if self._offset.is_old(self._clock.steady()):
             await self._compare()
         digest = names.digest(stored.key)
-        keys = (names.stored(digest), names.MARKS, names.FLOOR, names.SEQUENCE, names.fence(digest))
+        keys = (names.stored(digest), names.MARKS, names.FLOOR, names.SEQUENCE, names.fence(digest), *_ACCOUNT)
         variant = blake2b(encode_json(stored.selecting), digest_size=16).digest()
         about = _TIMES.pack(number, *map(self._offset.there, (stored.began, stored.received, _expires(stored)))) + marks
-        reply = await self._run(_SAVE, keys, (variant, about, encode(stored), token, VARIANTS))
-        return bool(reply[2])
+        asked = (variant, about, encode(stored), token, VARIANTS, self.room, names.STORED)
+        *_, kept, evicted = await self._run(_SAVE, keys, asked)
+        self.evictions += evicted
+        return bool(kept)
+
+    async def account(self) -> tuple[int, int]:
+        """How many responses all nodes have stored, and their bytes; what expires leaves with the next saves."""
+        responses, used = await self._ask("hmget", names.SHARED, "responses", "bytes")
+        return int(responses or 0), int(used or 0)
 
     async def purges(self) -> tuple[tuple[int, Written], ...]:
         """The purges that no groups tell, with their numbers."""
@@ -85,7 +98,7 @@ class RedisTier:
         seconds, microseconds = await self._ask("time")
         self._offset.compare(before, seconds + microseconds / 1e6, self._clock.steady())
 
-    async def _run(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | int]) -> list[Any]:
+    async def _run(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | int | str]) -> list[Any]:
         before = self._clock.steady()
         words = (len(keys), *keys, *arguments)
         reply: list[Any] = await self._ask_script(script, words)

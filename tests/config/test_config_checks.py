@@ -49,11 +49,12 @@ ANY = "routes: [{upstream: api}]\n"
             ],
         ),
         (
-            ONE + ANY + "store: {url: 'redis://a', timeout: 50ms, on_failure: deny, username: u, password: p}\n",
+            ONE + ANY + "store: {url: 'redis://a', timeout: 50ms, on_failure: deny, shared: 1GiB, username: u}\n",
             [
                 "3:9: store.url: means nothing with `kind: embedded`: leave it out",
                 "3:27: store.timeout: means nothing with `kind: embedded`: leave it out",
                 "3:42: store.on_failure: means nothing with `kind: embedded`: leave it out",
+                "3:60: store.shared: means nothing with `kind: embedded`: leave it out",
             ],
         ),
         (

@@ -81,7 +81,7 @@ class Fleet:
         link = Link(connection, log, SystemClock(), TIMEOUT)
         backend = RedisCache(timeout=TIMEOUT)
         backend.client = connection.client()
-        shared = Shared(RedisTier(backend, self.clock), link, log)
+        shared = Shared(RedisTier(backend, self.clock, 1 << 30), link, log)
         link.open()
         self._stack.push_async_callback(link.close)
         leases = Leases(connection, log, lease=lease)

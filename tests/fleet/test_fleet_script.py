@@ -9,8 +9,8 @@ SCRIPTS = files("gateway.fleet") / "scripts"
 
 
 def test_a_script_is_the_text_of_its_file() -> None:
-    script = Script("save")
-    assert script.text == (SCRIPTS / "save.lua").read_bytes()
+    script = Script("load")
+    assert script.text == (SCRIPTS / "load.lua").read_bytes()
     assert script.digest == hashlib.sha1(script.text, usedforsecurity=False).hexdigest().encode()
 
 

@@ -21,6 +21,9 @@ from gateway.stores.shared import Shared
 TIMEOUT = 5.0
 """Seconds: no test is about a slow Redis unless it says so."""
 
+ROOM = 1 << 30
+"""Bytes of the shared tier: more than any test stores that says nothing of it."""
+
 
 class Ahead(SystemClock):
     """A steady clock that began `ahead` seconds wrong."""
@@ -41,7 +44,7 @@ class Node:
         self.clock = clock
         self.log = Log(connection)
         self.link = Link(connection, self.log, clock, timeout)
-        self.tier = RedisTier(backend(connection.client(), timeout), clock)
+        self.tier = RedisTier(backend(connection.client(), timeout), clock, ROOM)
         self.shared = Shared(self.tier, self.link, self.log)
         self.cache = Cache(MemoryTier(64 << 20), None, clock, shared=self.shared)
 
@@ -84,7 +87,7 @@ class Node:
 async def node(url: str, ahead: float = 0.0, timeout: float = TIMEOUT) -> AsyncIterator[Node]:
     """One that has come to the fleet."""
     clock = Ahead(ahead)
-    connection = await Connection.open(Settings(url, timeout=timeout), clock)
+    connection = await Connection.open(Settings(url, timeout=timeout), clock, ROOM)
     await connection.ask("SET", names.EPOCH, connection.server)
     one = Node(connection, clock, timeout)
     await one.log.rejoin()

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from stores.fetches import StillClock
+from stores.nodes import ROOM
 from stores.samples import sample, variant
 from stores.second_tier_contract import GROUP, KEY, Keeping, KeepingContract
 
@@ -41,8 +42,8 @@ def clock(now: float = 1100.0) -> StillClock:
     return still
 
 
-def opened(redis: Redis, steady: StillClock) -> RedisTier:
-    return RedisTier(backend(redis, timeout=5.0), steady)
+def opened(redis: Redis, steady: StillClock, room: int = ROOM) -> RedisTier:
+    return RedisTier(backend(redis, timeout=5.0), steady, room)
 
 
 def marks(stored: StoredResponse) -> bytes:

@@ -37,3 +37,10 @@ ON_DISK = {
     "gateway_stored_disk_up": set[str](),
 }
 """Those besides where stored responses are kept on disk."""
+
+IN_REDIS = {
+    "gateway_stored_shared_responses": set[str](),
+    "gateway_stored_shared_bytes": set[str](),
+    "gateway_shared_evictions_total": set[str](),
+}
+"""Those besides where they are kept in Redis."""

@@ -332,6 +332,7 @@ def no_gauges() -> Gauges:
         stored_bytes=lambda: 0,
         evictions=lambda: 0,
         disk=lambda: None,
+        shared=lambda: None,
         fetches_in_flight=lambda: 0,
         tokens_charged=dict,
         tokens_released=dict,

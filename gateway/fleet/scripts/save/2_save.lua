@@ -1,7 +1,7 @@
--- Keeps one variant of a cache key, unless it comes too late.
--- KEYS: the key's hash (see load.lua), marks, floor, sequence, fence. ARGV: the variant's id, what is asked of it, its
--- value, the fencing token or 0, how many variants at most.
--- Gives the time in seconds and microseconds, then 1 if it is kept, else 0.
+-- Keeps one variant of a cache key, unless it comes too late, and puts out what it leaves no room for.
+-- KEYS: the key's hash (see load.lua), marks, floor, sequence, fence, the account's. ARGV: the variant's id, what is asked
+-- of it, its value, the fencing token or 0, how many variants at most, the account's.
+-- Gives the time in seconds and microseconds, 1 if it is kept, else 0, and how many responses were put out.
 local TIMES = '>dddd'
 -- Seconds: what takes longer on its way here may be older than any mark that is still known.
 local LATE = 600
@@ -10,7 +10,7 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local id, about, token, most = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
 local number, began, received, expires = struct.unpack(TIMES, about)
-local refused = {time[1], time[2], 0}
+local refused = {time[1], time[2], 0, 0}
 
 if number < tonumber(redis.call('GET', KEYS[3]) or '0') then return refused end
 if number > tonumber(redis.call('GET', KEYS[4]) or '0') then return refused end
@@ -42,5 +42,8 @@ redis.call('HSET', KEYS[1], 'm' .. id, about, 'v' .. id, ARGV[3])
 variants[#variants + 1] = {received, id}
 table.sort(variants, function(one, other) return one[1] > other[1] end)
 for at = most + 1, #variants do redis.call('HDEL', KEYS[1], 'm' .. variants[at][2], 'v' .. variants[at][2]) end
-redis.call('PEXPIREAT', KEYS[1], string.format('%d', math.ceil(last * 1000)))
-return {time[1], time[2], 1}
+local ends, digest = string.format('%d', math.ceil(last * 1000)), string.sub(KEYS[1], #STORED + 1)
+redis.call('PEXPIREAT', KEYS[1], ends)
+forget_expired(now)
+local total = enter(digest, math.min(#variants, most), ends)
+return {time[1], time[2], 1, make_room(total, digest)}
