@@ -78,9 +78,7 @@ class Gateway:
         self._watch.configure(loaded.config.log.sample)
         self._upstreams: dict[str, HttpUpstream] = {}
         self._shown: Encryption | None = None
-        self._health = Health(
-            {"ledger": lambda: storage.ready}, lambda: self._upstreams, lambda: storage.up or not storage.ready
-        )
+        self._health = Health({"ledger": lambda: storage.ready}, lambda: self._upstreams, self._store_told)
         self._tasks = Tasks()
         self._whole = self._seen_whole()
         self._admin: Admin | None = None
@@ -292,6 +290,11 @@ class Gateway:
             upstreams=lambda: self._upstreams,
             crew=self._crew,
         )
+
+    def _store_told(self) -> tuple[str, ...]:
+        """What there is to say of a store that others share."""
+        storage = self._storage
+        return tuple(storage.doubts) if storage.up or not storage.ready else ("unreachable",)
 
     def _account_of(self, request: Request) -> Account:
         return self._preparer.account_of(request)

@@ -1,6 +1,6 @@
 """`/-/livez` and `/-/readyz`: whether the process runs, and whether it should get traffic."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import ceil
 from typing import Protocol, assert_never
 
@@ -21,15 +21,15 @@ class Watched(Protocol):
 class Health:
     """Ready once started and until draining, as long as every check holds.
 
-    An upstream that is down makes no gateway unready, nor does a `store` that many share: it serves what is stored, and
-    another one could do no more.
+    An upstream that is down makes no gateway unready, nor does a `store` that many share, of which there is something
+    to say: it serves what is stored, and another one could do no more.
     """
 
     def __init__(
         self,
         checks: Mapping[str, Callable[[], bool]],
         upstreams: Callable[[], Mapping[str, Watched]] = dict,
-        store: Callable[[], bool] = lambda: True,
+        store: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._checks = checks
         self._upstreams = upstreams
@@ -62,8 +62,8 @@ class Health:
         return Answer(503, "Service Unavailable", _LINES, body) if failing else Answer(200, "OK", _LINES, body)
 
     def _told(self) -> Iterator[str]:
-        if not self._store():
-            yield "store: unreachable"
+        for word in self._store():
+            yield f"store: {word}"
         for name, upstream in self._upstreams().items():
             state = upstream.state()
             urls = f", {state.usable} of {state.urls} URLs" if state.urls > 1 else ""

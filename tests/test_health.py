@@ -70,10 +70,11 @@ def test_verbose_tells_every_check_and_upstream(query: str) -> None:
 
 
 def test_a_store_that_all_others_miss_too_makes_nobody_unready() -> None:
-    health = Health({"ledger": lambda: True}, store=lambda: False)
+    health = Health({"ledger": lambda: True}, store=lambda: ("unreachable", "at risk"))
     health.serving = True
     assert (ready(health).status, ready(health).body) == (200, b"ok\n")
-    assert ready(health, "/readyz?verbose").body.decode().splitlines()[-2:] == ["store: unreachable", "ok"]
+    told = ready(health, "/readyz?verbose").body.decode().splitlines()
+    assert told[-3:] == ["store: unreachable", "store: at risk", "ok"]
 
 
 @pytest.mark.parametrize("query", ["", "quiet", "verbosely", "a=verbose"])

@@ -48,7 +48,8 @@ class Connection:
         self._clock = clock
         self._draw = draw
         self._log = structlog.get_logger("gateway.store").bind(server=settings.place)
-        self._membership = Membership()
+        self._membership = Membership(settings.stored)
+        self._doubts: tuple[str, ...] = ()
         self._wire: Wire | None = None
         self._followers = Followers(settings)
         self._clients = list[redis.asyncio.Redis]()
@@ -82,6 +83,11 @@ class Connection:
     def server(self) -> str:
         """The run id of the Redis connected to last."""
         return self._membership.server
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What may go wrong with the Redis connected to last."""
+        return self._doubts
 
     def listen(self, listener: Callable[[bool], None]) -> None:
         """Have `listener` told of each change of `up`."""
@@ -227,7 +233,14 @@ class Connection:
             raise
         if not wire.is_open:
             raise Unreachable(self._why)
+        self._doubt(self._membership.doubts)
         self._change(up=True)
+
+    def _doubt(self, doubts: tuple[str, ...]) -> None:
+        for reason in doubts:
+            if reason not in self._doubts:
+                self._log.warning("store at risk", reason=reason)
+        self._doubts = doubts
 
     async def _run_hooks(self) -> None:
         token = _reviving.set(True)

@@ -1,7 +1,7 @@
 """What a node asks of a Redis it has connected to: whether it will do, and a place in the fleet."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from uuid import uuid4
 
 from gateway.fleet import names
@@ -15,7 +15,7 @@ BEAT = 1.0
 HEARTBEAT = 3.0
 """Seconds after its last heartbeat that a node counts as alive."""
 
-_PARTS = (b"server", b"memory")
+_PARTS = (b"server", b"memory", b"persistence")
 _OLDEST = (6, 2)
 _ENLIST = Script("enlist")
 
@@ -25,11 +25,16 @@ class Unfit(Exception):
 
 
 class Membership:
-    """A node's place in the fleet. `incarnation` is its number, 0 before the first; `server` the Redis's run id."""
+    """A node's place in the fleet. `incarnation` is its number, 0 before the first; `server` the Redis's run id.
 
-    def __init__(self) -> None:
+    `doubts` are what may go wrong with that Redis, where stored responses take up to `stored` bytes.
+    """
+
+    def __init__(self, stored: int = 0) -> None:
         self.incarnation = 0
         self.server = ""
+        self.doubts: tuple[str, ...] = ()
+        self._stored = stored
         self._word = uuid4().hex
 
     async def begin(self, wire: Wire, within: float) -> None:
@@ -37,6 +42,7 @@ class Membership:
         info = {name: value for part in _PARTS for name, value in told(await wire.ask((b"INFO", part), within)).items()}
         if (reason := unfit(info)) is not None:
             raise Unfit(reason)
+        self.doubts = tuple(doubtful(info, self._stored))
         await self.beat(wire, within)
         self.server = info["run_id"]
 
@@ -72,6 +78,17 @@ def unfit(info: Mapping[str, str]) -> str | None:
         policy = info["maxmemory_policy"]
         return f"its maxmemory-policy {policy} would throw balances away; set volatile-lru or noeviction"
     return None
+
+
+def doubtful(info: Mapping[str, str], stored: int) -> Iterator[str]:
+    """What of a Redis's INFO may cost balances or answers one day, where stored responses may take `stored` bytes."""
+    room, policy = int(info.get("maxmemory", "0")), info.get("maxmemory_policy", "")
+    if info.get("aof_enabled") == "0":
+        yield "appendonly is off: a Redis that dies forgets the latest charges; set appendonly yes"
+    if not room and policy.startswith("allkeys-"):
+        yield f"with a maxmemory its maxmemory-policy {policy} would throw balances away; set volatile-lru"
+    if 0 < room <= stored and policy == "noeviction":
+        yield "its maxmemory is no more than store.shared, and full it refuses all charges; set volatile-lru"
 
 
 def told(info: object) -> dict[str, str]:

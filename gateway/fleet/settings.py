@@ -20,7 +20,7 @@ class Settings:
 
     `url` is `redis://`, `rediss://` or `unix://`, with a database and `ssl_…` arguments as redis-py takes them;
     `username` and `password` go before its own. `timeout` in seconds bounds each call; `name` is what Redis lists the
-    connections by.
+    connections by. `stored` are the bytes that stored responses may take there.
     """
 
     url: str = field(repr=False)
@@ -28,6 +28,7 @@ class Settings:
     password: str = field(default="", repr=False)
     timeout: float = 0.05
     name: str = "gateway"
+    stored: int = 0
 
     @property
     def attempt(self) -> float:
@@ -39,7 +40,7 @@ class Settings:
         """What the config says. Raises ValueError where it names no Redis."""
         if store.url is None:
             raise ValueError("the store is not in Redis")
-        return cls(store.url, store.username, store.password, store.timeout)
+        return cls(store.url, store.username, store.password, store.timeout, stored=store.shared)
 
     @property
     def place(self) -> str:

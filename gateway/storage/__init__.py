@@ -1,6 +1,6 @@
 """What a gateway keeps, balances and records, stored responses, keys, jobs: by itself, or with others in Redis."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, assert_never
 
 from gateway.cache import Cache
@@ -57,6 +57,10 @@ class Storage(Protocol):
 
     def listen(self, accepted: Callable[[], None], left: Callable[[], Awaitable[None]]) -> None:
         """Have `accepted` called where others have jobs for this node, `left` awaited where a dead one left some."""
+
+    @property
+    def doubts(self) -> Sequence[str]:
+        """What may go wrong with where it is kept."""
 
     @property
     def ready(self) -> bool:

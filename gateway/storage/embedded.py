@@ -27,6 +27,7 @@ class Embedded:
         """What is opened is closed by `opened`, the last first. Raises BadStart."""
         store = config.store
         self.recorded = self.ledger = Ledger.open(store.path, store.durability, clock, keep=config.ledger.keep)
+        self.doubts = ()
         self._opened = opened
         opened.push_async_callback(self.ledger.close)
         meter = Meter(self.ledger, clock)

@@ -95,6 +95,11 @@ class Fleet:
         self.jobs.listen(accepted, left)
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        """What may go wrong with this Redis."""
+        return self._connection.doubts
+
+    @property
     def ready(self) -> bool:
         """Whether it can do what others of the fleet can: while Redis does not answer, none can do more."""
         return not self._connection.up or self.recorded.healthy

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from support.polling import PATIENCE
 
@@ -15,7 +16,7 @@ UNHURRIED = 2.0
 
 
 @asynccontextmanager
-async def connected(url: str, timeout: float = UNHURRIED, **settings: str) -> AsyncIterator[Connection]:
+async def connected(url: str, timeout: float = UNHURRIED, **settings: Any) -> AsyncIterator[Connection]:
     """A connection to the Redis at `url`."""
     connection = await Connection.open(Settings(url, timeout=timeout, **settings), SystemClock())
     async with AsyncExitStack() as stack:

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from support import certificates
 from support.addresses import HOST, free_port, unanswering
 from support.between import Between
+from support.polling import PATIENCE
 from support.redis_server import RedisServer
 
 from gateway.clock import SystemClock
@@ -95,6 +96,29 @@ async def test_one_that_throws_away_what_it_should_keep(tmp_path: Path) -> None:
             assert connection.up
 
 
+async def test_what_is_doubtful_of_one_is_logged_once_and_told_until_it_is_no_more(tmp_path: Path) -> None:
+    off = "appendonly is off: a Redis that dies forgets the latest charges; set appendonly yes"
+    with RedisServer(tmp_path) as server, capture_logs() as logs:
+        async with connected(server.url) as connection:
+            told = [connection.doubts]
+            for appendonly in ("no", "yes"):
+                with server.client() as client:
+                    client.config_set("appendonly", appendonly)
+                    client.client_kill_filter(_type="normal", skipme=True)
+                await connection_lost_and_found(connection)
+                told.append(connection.doubts)
+    assert told == [(off,), (off,), ()]
+    assert [line["reason"] for line in logs if line["event"] == "store at risk"] == [off]
+
+
+async def connection_lost_and_found(connection: Connection) -> None:
+    """Return once it is up after it was not."""
+    changes = asyncio.Queue[bool]()
+    connection.listen(changes.put_nowait)
+    async with asyncio.timeout(PATIENCE):
+        assert [await changes.get(), await changes.get()] == [False, True]
+
+
 async def test_user_and_password(tmp_path: Path) -> None:
     with RedisServer(tmp_path, "--requirepass", SECRET) as server:
         with server.client() as client:
@@ -162,7 +186,7 @@ def test_where_it_is_without_who_we_are(url: str, place: str) -> None:
 
 
 def test_settings_from_the_config() -> None:
-    store = Store.model_construct(url="redis://a", username="u", password=SECRET, timeout=0.1)
-    assert Settings.of(store) == Settings("redis://a", "u", SECRET, 0.1)
+    store = Store.model_construct(url="redis://a", username="u", password=SECRET, timeout=0.1, shared=5)
+    assert Settings.of(store) == Settings("redis://a", "u", SECRET, 0.1, stored=5)
     with pytest.raises(ValueError, match="not in Redis"):
         Settings.of(Store.model_construct(url=None))

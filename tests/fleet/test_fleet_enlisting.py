@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.fleet.enlisting import told, unfit
+from gateway.fleet.enlisting import doubtful, told, unfit
 from gateway.fleet.failures import Unreachable
 
 WELL = {"redis_version": "7.0.15", "run_id": "a", "redis_mode": "standalone", "maxmemory": "0"}
@@ -30,6 +30,29 @@ POLICY = "its maxmemory-policy allkeys-lfu would throw balances away; set volati
 )
 def test_what_forbids_to_use_it(change: dict[str, str], why: str | None) -> None:
     assert unfit(WELL | change) == why
+
+
+OFF = "appendonly is off: a Redis that dies forgets the latest charges; set appendonly yes"
+FULL = "its maxmemory is no more than store.shared, and full it refuses all charges; set volatile-lru"
+LATER = "with a maxmemory its maxmemory-policy allkeys-lfu would throw balances away; set volatile-lru"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({}, []),
+        ({"aof_enabled": "1", "maxmemory_policy": "noeviction"}, []),
+        ({"aof_enabled": "0"}, [OFF]),
+        ({"maxmemory_policy": "allkeys-lfu"}, [LATER]),
+        ({"maxmemory": "100", "maxmemory_policy": "noeviction"}, [FULL]),
+        ({"maxmemory": "101", "maxmemory_policy": "noeviction"}, []),
+        ({"maxmemory": "100", "maxmemory_policy": "volatile-lru"}, []),
+        ({"aof_enabled": "0", "maxmemory_policy": "allkeys-lfu"}, [OFF, LATER]),
+    ],
+    ids=lambda given: str(given),
+)
+def test_what_is_doubtful_of_it(change: dict[str, str], why: list[str]) -> None:
+    assert list(doubtful(WELL | change, 100)) == why
 
 
 def test_an_answer_to_info() -> None:
