@@ -245,6 +245,16 @@ class Cache:
         """
         return self._walks.members(wanted)
 
+    async def members_behind(self, wanted: Mapping[str, T]) -> AsyncIterator[tuple[T, StoredResponse]]:
+        """The same for the tags' groups in the tier that a fleet shares: what it holds, perhaps more than once.
+
+        Those that nothing outdates, without field section and content. Nothing where there is none. Raises
+        stores.TierUnavailable.
+        """
+        if self._shared is not None:
+            async for found in self._shared.members(wanted):
+                yield found
+
     def everything(self) -> AsyncGenerator[tuple[StoredResponse, ...], None]:
         """All that is in memory, the variants of a key at a time; looking is no use of them.
 

@@ -1,6 +1,6 @@
 """Every seam that can be swapped, as a Protocol with one contract test suite each."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from gateway.admission.jobs import Accepted, Job, Order, Recorded, Sending, Stage, State, Step, Target
@@ -71,6 +71,12 @@ class SharedTier(Protocol):
 
         It is too late if a later entry has marked one of `marks` (digests of 16 bytes each), if the variant in its
         place began later, or if `token` is not the fencing token given out last for its key (0: it has none).
+        """
+
+    def tagged(self, group: str) -> AsyncIterator[tuple[int, StoredResponse]]:
+        """What is stored in `group`, a tag's, and no entry outdates: as `load` has it, without fields and content.
+
+        What is there all the while is met, perhaps more than once.
         """
 
     async def purges(self) -> tuple[tuple[int, tuple[str, ...]], ...]:

@@ -127,3 +127,9 @@ class Prepared:
 def group(upstream: str, name: str, scope: str = "*") -> str:
     """The name of a group of stored responses: a tag or a path, within an upstream and a share scope, or all (`*`)."""
     return f"{upstream}\n{scope}\n{name}"
+
+
+def is_of_tag(group: str) -> bool:
+    """Whether that is the group of a tag, whatever the share scope; one that begins like a path counts as a path."""
+    _, *named = group.split("\n", 2)
+    return named[:1] == ["*"] and not named[-1].startswith("/")

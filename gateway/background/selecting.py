@@ -1,7 +1,7 @@
 """The third step of a background refresh: which stored responses are to be fetched again, each as a durable target."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
 import structlog
@@ -14,7 +14,10 @@ from gateway.background.endings import Ending, Nothing
 from gateway.background.told import values
 from gateway.background.turns import Turns
 from gateway.background.work import Parts, Work
+from gateway.errors import Problem, Reason
 from gateway.ports import Jobs
+from gateway.rfc9111.stored import StoredResponse
+from gateway.stores import TierUnavailable
 from gateway.tasks import Tasks
 
 MOST_WAITING = 500
@@ -87,17 +90,29 @@ class Selecting:
         for selection in selections:
             for group in selection.groups:
                 wanted.setdefault(group, []).append(selection)
+        await self._turns.waited(lambda: self._collect_behind(wanted, selections))
         # What is on disk alone cannot be walked over: it is fetched again when it is asked for.
         self._cache.outdate_behind(tuple(wanted))
-        await self._turns.waited(lambda: self._collect(wanted, selections))
+        await self._turns.waited(lambda: self._collect(self._cache.members(wanted), selections))
         for selection in selections:
             await self._jobs.found(selection.step, selection.slice(), last=True, now=self._clock.wall())
             _end(selection)
             await asyncio.sleep(_REST)
 
-    async def _collect(self, wanted: dict[str, list[_Selection]], selections: list[_Selection]) -> None:
+    async def _collect_behind(self, wanted: dict[str, list[_Selection]], selections: list[_Selection]) -> None:
+        """What other nodes have stored, all of it written down: once it is outdated nobody could find it any more."""
+        try:
+            await self._collect(self._cache.members_behind(wanted), selections)
+        except TierUnavailable as error:
+            raise Problem(Reason.jobs_unavailable) from error
+        for selection in selections:
+            await self._written(selection)
+
+    async def _collect(
+        self, members: AsyncIterator[tuple[list[_Selection], StoredResponse]], selections: list[_Selection]
+    ) -> None:
         returning, left_out, held = Returning(self._preparer()), 0, 0
-        async for interested, stored in self._cache.members(wanted):
+        async for interested, stored in members:
             began = self._clock.steady()
             target = returning.target_of(stored)
             spent = self._clock.steady() - began

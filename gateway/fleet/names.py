@@ -123,6 +123,11 @@ def stored(digest: str) -> str:
     return f"{STORED}{digest}"
 
 
+def tagged(tag: str) -> str:
+    """The digests of the cache keys under which something with the tag of this digest is stored."""
+    return f"gateway:{{fleet}}:tagged:{tag}"
+
+
 def prefix(number: int) -> str:
     """What everything of shard `number` begins with."""
     return f"gateway:{{{number}}}:"

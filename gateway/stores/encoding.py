@@ -49,8 +49,24 @@ def decode(value: object) -> StoredResponse | None:
     about_length, head_length = _LENGTHS.unpack_from(content)
     head_at = _LENGTHS.size + about_length
     body_at = head_at + head_length
-    key, status, reason, *rest = original(orjson.loads(content[_LENGTHS.size : head_at]))
     head, body = bytes(content[head_at:body_at]), bytes(content[body_at:])
+    return _response(content[_LENGTHS.size : head_at], head, body)
+
+
+def decode_beginning(value: bytes) -> StoredResponse | None:
+    """The same without field section and content, of a value that may be cut off before these."""
+    begins = _FRAME.size + _LENGTHS.size
+    if len(value) < begins or value[0] != VERSION:
+        return None
+    length, _ = _LENGTHS.unpack_from(value, _FRAME.size)
+    try:
+        return _response(memoryview(value)[begins : begins + length], b"", b"")
+    except ValueError:
+        return None
+
+
+def _response(about: memoryview, head: bytes, body: bytes) -> StoredResponse:
+    key, status, reason, *rest = original(orjson.loads(about))
     terms = Terms(*rest[: len(_TERMS)])
     selecting, etag, last_modified, began, received, initial_age, groups, forced = rest[len(_TERMS) :]
     return StoredResponse(

@@ -3,7 +3,7 @@
 Times go there as Redis's clock has them, so that ages are right on every node, whatever its own clock says.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from hashlib import blake2b
 from struct import Struct
 from typing import Any
@@ -14,15 +14,17 @@ from aiocache.serializers import NullSerializer
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
+from gateway.admission.prepared import is_of_tag
 from gateway.fleet import names
 from gateway.fleet.script import Script
 from gateway.ports import Clock
 from gateway.rfc9111.stored import StoredResponse
 from gateway.stores import TierUnavailable
-from gateway.stores.encoding import decode, encode, encode_json, original
+from gateway.stores.encoding import decode, decode_beginning, encode, encode_json, original
 from gateway.stores.memory import VARIANTS
 from gateway.stores.offset import Offset
 from gateway.stores.selection import Written
+from gateway.stores.telling import marked
 
 DAY = 86_400.0
 
@@ -36,6 +38,11 @@ LOADED = 16 << 20
 _TIMES = Struct(">dddd")
 _ACCOUNT = (names.SHARED, names.SHARED_SIZES, names.SHARED_ENDS)
 _LOAD, _SAVE = Script("load"), Script("save")
+
+# Cache keys that are asked for at once.
+_PAGE = 100
+
+Read = Callable[[bytes], StoredResponse | None]
 
 
 class RedisTier:
@@ -57,9 +64,17 @@ class RedisTier:
 
     async def load(self, key: str) -> tuple[tuple[int, StoredResponse], ...]:
         """Every variant under `key` that nothing outdates, most recently received first; unreadable ones are none."""
-        reply = await self._run(_LOAD, (names.stored(names.digest(key)), names.MARKS, names.FLOOR), (LOADED,))
-        pairs = zip(reply[2::2], reply[3::2], strict=True)
-        return tuple([found for about, value in pairs if (found := self._found(about, value)) is not None])
+        return await self._load(names.digest(key), "whole", decode)
+
+    async def tagged(self, group: str) -> AsyncIterator[tuple[int, StoredResponse]]:
+        """What is stored in `group`, that of a tag, and nothing outdates, without field sections and content."""
+        name, cursor = _tagged(group), None
+        while cursor != 0:
+            cursor, digests = await self._ask("sscan", name, cursor or 0, count=_PAGE)
+            for digest in digests:
+                for number, stored in await self._load(digest.decode(), "beginning", decode_beginning):
+                    if group in stored.groups:
+                        yield number, stored
 
     async def save(self, stored: StoredResponse, marks: bytes, number: int, token: int = 0) -> bool:
         """Keep `stored`, unless it comes too late; whether it is kept."""
@@ -67,10 +82,11 @@ class RedisTier:
             await self._compare()
         digest = names.digest(stored.key)
         keys = (names.stored(digest), names.MARKS, names.FLOOR, names.SEQUENCE, names.fence(digest), *_ACCOUNT)
+        tags = (_tagged(group) for group in stored.groups if is_of_tag(group))
         variant = blake2b(encode_json(stored.selecting), digest_size=16).digest()
         about = _TIMES.pack(number, *map(self._offset.there, (stored.began, stored.received, _expires(stored)))) + marks
         asked = (variant, about, encode(stored), token, VARIANTS, self.room, names.STORED)
-        *_, kept, evicted = await self._run(_SAVE, keys, asked)
+        *_, kept, evicted = await self._run(_SAVE, (*keys, *tags), asked)
         self.evictions += evicted
         return bool(kept)
 
@@ -84,8 +100,12 @@ class RedisTier:
         scored = await self._ask("zrange", names.PURGES, 0, -1, withscores=True)
         return tuple([(int(number), original(orjson.loads(written))) for written, number in scored])
 
-    def _found(self, about: bytes, value: bytes) -> tuple[int, StoredResponse] | None:
-        stored = decode(value)
+    async def _load(self, digest: str, extent: str, read: Read) -> tuple[tuple[int, StoredResponse], ...]:
+        reply = await self._run(_LOAD, (names.stored(digest), names.MARKS, names.FLOOR), (LOADED, extent))
+        pairs = zip(reply[2::2], reply[3::2], strict=True)
+        return tuple([found for about, value in pairs if (found := self._found(about, read(value))) is not None])
+
+    def _found(self, about: bytes, stored: StoredResponse | None) -> tuple[int, StoredResponse] | None:
         if stored is None:
             return None
         number, began, received, _ = _TIMES.unpack_from(about)
@@ -130,6 +150,10 @@ def backend(client: Redis, timeout: float) -> RedisCache:
 
 class _Unknown(Exception):
     """Redis has not seen this script since it was started."""
+
+
+def _tagged(group: str) -> str:
+    return names.tagged(marked((group,)).hex())
 
 
 def _expires(stored: StoredResponse) -> float:

@@ -4,8 +4,9 @@ What this node outdates is an entry of that log; what other nodes outdate comes 
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from typing import Protocol, assert_never
+from typing import Protocol, TypeVar, assert_never
 
 from gateway.errors import Problem
 from gateway.fleet.log import Log
@@ -30,6 +31,8 @@ from gateway.stores.selection import (
 )
 from gateway.stores.telling import Appending, Telling, Untold, marked, place
 from gateway.tasks import Tasks
+
+T = TypeVar("T")
 
 SAVES, SAVED_BYTES = 64, 64 << 20
 """Saves in flight at most, and their bytes; a response beyond is kept in memory alone."""
@@ -108,6 +111,13 @@ class Shared:
         finally:
             self._reads.end(reading)
 
+    async def members(self, wanted: Mapping[str, T]) -> AsyncIterator[tuple[T, StoredResponse]]:
+        """See `Cache.members_behind`."""
+        for group, what in wanted.items():
+            async for number, stored in self._tier.tagged(group):
+                if self._is_believed(self._telling.waiting, number, stored, _groups(stored)):
+                    yield what, stored
+
     def save(self, stored: StoredResponse, fetching: Fetching) -> None:
         """Share what `fetching` brought, if it can be done soon; a force refresh's once what it outdates is known."""
         if stored.forced and not fetching.ended:
@@ -168,9 +178,15 @@ class Shared:
 
     def _is_good(self, reading: Fetching, waiting: tuple[Untold, ...], number: int, stored: StoredResponse) -> bool:
         groups = _groups(stored)
-        if not self._knows_purges or reading.overtaken or reading.meets_mark(groups):
+        if reading.overtaken or reading.meets_mark(groups):
             return False
-        if any(number < at and purge.takes(stored) for at, purge in self._purges.values()):
+        return self._is_believed(waiting, number, stored, groups)
+
+    def _is_believed(
+        self, waiting: tuple[Untold, ...], number: int, stored: StoredResponse, groups: tuple[str, ...]
+    ) -> bool:
+        purges = self._purges.values()
+        if not self._knows_purges or any(number < at and purge.takes(stored) for at, purge in purges):
             return False
         return not any(untold.outdates(stored, groups) for untold in waiting)
 

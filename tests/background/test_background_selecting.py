@@ -22,7 +22,8 @@ from gateway.background.endings import Nothing
 from gateway.background.selecting import Selecting
 from gateway.background.turns import Ended, Turns
 from gateway.errors import Problem
-from gateway.rfc9111.stored import Policy
+from gateway.rfc9111.stored import Policy, StoredResponse
+from gateway.stores import TierUnavailable
 
 STEP = Step(1, Stage.select, "stores", "j", "ci", "1", None, ("",), 0.0)
 
@@ -56,6 +57,41 @@ async def test_what_is_behind_memory_alone_is_outdated_there(tmp_path: Path, mon
     [groups] = told
     assert groups
     assert all(group.endswith("1") for group in groups)
+
+
+async def test_what_a_fleet_has_stored_is_written_down_before_it_is_outdated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, written = Found(), list[dict[str, set[str]]]()
+    async with yard(tmp_path) as running:
+        stored = await running.store("/orders?storeId=1", {})
+
+        async def elsewhere(wanted: Mapping[str, Any]) -> AsyncIterator[tuple[Any, StoredResponse]]:
+            yield next(iter(wanted.values())), stored
+
+        monkeypatch.setattr(running.parts.cache, "members_behind", elsewhere)
+        monkeypatch.setattr(running.parts.cache, "outdate_behind", lambda _: written.append(dict(jobs.targets)))
+        await selecting(running, jobs).end(STEP, running.work)
+    assert written == [{"1": {"/orders?storeId=1"}}]
+    assert jobs.slices == [("1", 1, False), ("1", 1, True)]
+
+
+async def test_what_a_fleet_has_stored_and_nobody_can_read_now_is_selected_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, ...]] = []
+
+    async def unread(wanted: Mapping[str, Any]) -> AsyncIterator[object]:
+        if wanted:
+            raise TierUnavailable("TimeoutError")
+        yield wanted
+
+    async with yard(tmp_path) as running:
+        monkeypatch.setattr(running.parts.cache, "members_behind", unread)
+        monkeypatch.setattr(running.parts.cache, "outdate_behind", told.append)
+        with pytest.raises(Problem, match="jobs_unavailable"):
+            await selecting(running, Found()).end(STEP, running.work)
+    assert told == []
 
 
 async def test_what_has_the_subject_s_tags(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from gateway.rfc9111.stored import Policy, StoredResponse
 from gateway.roster import Roster
 from gateway.settlement import Settlement
 from gateway.stores.memory import MemoryTier
+from gateway.stores.shared import Shared
 from gateway.watch import Watch
 
 JSON = {"Content-Type": "application/json"}
@@ -145,17 +146,22 @@ class OrderApi(InProcessUpstream):
         return await super().send(outgoing)
 
 
+Sharing = Callable[[FakeClock], Shared | None]
+
+
 class Yard:
     """`live` and `preparer` are what `configure` made of the last routes."""
 
-    def __init__(self, folder: Path, register: JobRegister, routes: tuple[Route, ...], policy: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, register: JobRegister, routes: tuple[Route, ...], policy: dict[str, Any], sharing: Sharing
+    ) -> None:
         self.clock = FakeClock()
         self.upstream = OrderApi()
         self.register = register
         self.ledger = Ledger.open(folder, "process", self.clock)
         self.meter = Meter(self.ledger, self.clock)
         self.meter.configure(Roster.of((ALPHA,), "UTC"))
-        self.cache = Cache(MemoryTier(1 << 22), None, self.clock)
+        self.cache = Cache(MemoryTier(1 << 22), None, self.clock, shared=sharing(self.clock))
         self.settlement = Settlement(Journalled(self.meter, self.ledger))
         self.buffers = Buffers(1 << 24)
         collapse = Collapse(self.clock.steady)
@@ -267,9 +273,11 @@ async def yard(folder: Path, *routes: Route, **policy: Any) -> AsyncIterator[Yar
 
 
 @asynccontextmanager
-async def yard_with(register: JobRegister, folder: Path, *routes: Route, **policy: Any) -> AsyncIterator[Yard]:
-    """The same with a register that others may share."""
-    running = Yard(folder, register, routes or (begins(background()), ORDERS), policy)
+async def yard_with(
+    register: JobRegister, folder: Path, *routes: Route, sharing: Sharing = lambda _: None, **policy: Any
+) -> AsyncIterator[Yard]:
+    """The same with a register that others may share, and what `sharing` makes for its clock as its shared tier."""
+    running = Yard(folder, register, routes or (begins(background()), ORDERS), policy, sharing)
     yield running
     await running.worker.finish()
     await running.fetcher.finish()

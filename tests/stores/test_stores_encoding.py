@@ -7,7 +7,7 @@ from stores.samples import sample, variant
 
 from gateway.messages import Splice
 from gateway.rfc9111.stored import PARAMETERS, StoredResponse, Terms
-from gateway.stores.encoding import VERSION, decode, decode_json, encode, encode_json
+from gateway.stores.encoding import VERSION, decode, decode_beginning, decode_json, encode, encode_json
 
 # Every code point: fields decoded with surrogateescape carry lone surrogates.
 TEXTS = st.text(st.characters(), max_size=12)
@@ -64,6 +64,20 @@ def test_a_response_survives(stored: StoredResponse) -> None:
 @given(st.recursive(st.none() | st.integers(-9, 9) | TEXTS, lambda inner: st.lists(inner).map(tuple), max_leaves=8))
 def test_json_survives(content: object) -> None:
     assert decode_json(encode_json(content)) == content
+
+
+@given(RESPONSES)
+def test_its_beginning_tells_all_but_fields_and_content(stored: StoredResponse) -> None:
+    value = encode(stored)
+    bare = stored.replaced(head=b"", body=b"")
+    assert same(decode_beginning(value), bare)
+    assert same(decode_beginning(value[: len(value) - len(stored.head) - len(stored.body)]), bare)
+
+
+@pytest.mark.parametrize("at", [0, 5, 12, 13, 40])
+def test_less_than_its_beginning_is_missing(at: int) -> None:
+    assert decode_beginning(GOLDEN[:at]) is None
+    assert decode_beginning(bytes([VERSION + 1]) + GOLDEN[1:]) is None
 
 
 def test_the_layout_of_this_version_does_not_change() -> None:

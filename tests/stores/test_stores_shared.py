@@ -19,6 +19,7 @@ from gateway.stores.shared import PURGES
 Nodes = tuple[Node, Node, Node]
 
 MARKS = 100_000
+PLACE = "api\n\n/v1/products/1"
 
 
 @pytest.fixture
@@ -47,6 +48,26 @@ async def test_a_node_that_comes_later_finds_it_too(nodes: Nodes, redis_url: str
     async with node(redis_url) as late:
         assert len(await late.finds()) == 1
         assert await late.finds(OTHER) == []
+
+
+async def test_what_any_node_has_stored_with_a_tag_all_find_unless_it_is_purged(nodes: Nodes) -> None:
+    one, two, three = nodes
+    tag = "api\n*\nstore:1"
+    for at, key in ((one, KEY), (two, PLACE)):
+        await at.fetch(key, (tag,))
+    assert await members(three, tag) == {KEY, PLACE}
+    # Groups do not tell this one.
+    await two.cache.purge(read(("prefix", "api", "/v1")), hard=True)
+    await three.hear()
+    assert await members(three, tag) == {KEY}
+    three.cache.outdate_behind((tag,))
+    assert await members(three, tag) == set()
+    await three.idle()
+    assert await members(two, tag) == set()
+
+
+async def members(at: Node, tag: str) -> set[str]:
+    return {stored.key async for _, stored in at.cache.members_behind({tag: None})}
 
 
 async def test_a_refresh_outdates_what_others_hold_and_brings_them_its_own(nodes: Nodes) -> None:
@@ -207,9 +228,6 @@ async def test_one_that_has_changed_is_outdated_alone(nodes: Nodes) -> None:
     [kept] = [stored.selecting for stored in one.cache.peek(KEY) if not stored.outdated]
     assert [found.selecting for found in await two.finds()] == [kept]
     assert [found.selecting for found in await three.finds()] == [kept]
-
-
-PLACE = "api\n\n/v1/products/1"
 
 
 @pytest.mark.parametrize("hard", [False, True], ids=["soft", "hard"])

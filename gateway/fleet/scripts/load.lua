@@ -1,5 +1,6 @@
 -- The variants of one cache key that nothing outdates, most recently received first, as many as a reply may hold.
--- KEYS: their hash, marks, floor. ARGV: bytes at most.
+-- KEYS: their hash, marks, floor. ARGV: bytes of the values at most; `whole`, or whatever else where all that is wanted
+-- of a value is what it says of itself, before field section and content (stores/encoding.py).
 -- Of each variant there are two fields: `m` and its id with what is asked of it, `v` and its id with its value.
 -- Gives the time in seconds and microseconds, then what is asked and value of each.
 local TIMES = '>dddd' -- number, began, received, when it expires; 32 bytes, then 16 for each mark that would outdate it
@@ -31,10 +32,16 @@ for at, about in ipairs(redis.call('HMGET', KEYS[1], unpack(names))) do
 end
 table.sort(found, function(one, other) return one[1] > other[1] end)
 
+local function beginning(value)
+  if #value < 13 then return value end
+  return string.sub(value, 1, 13 + struct.unpack('>I4', value, 6))
+end
+
 for _, variant in ipairs(found) do
-  left = left - redis.call('HSTRLEN', KEYS[1], 'v' .. variant[2])
+  if ARGV[2] == 'whole' then left = left - redis.call('HSTRLEN', KEYS[1], 'v' .. variant[2]) end
   if left < 0 then break end
+  local value = redis.call('HGET', KEYS[1], 'v' .. variant[2])
   reply[#reply + 1] = variant[3]
-  reply[#reply + 1] = redis.call('HGET', KEYS[1], 'v' .. variant[2])
+  reply[#reply + 1] = ARGV[2] == 'whole' and value or beginning(value)
 end
 return reply

@@ -25,8 +25,8 @@ local function leave(digest)
   return add(-bytes, -variants), variants
 end
 
-local function enter(digest, variants, ends)
-  local bytes = redis.call('MEMORY', 'USAGE', STORED .. digest, 'SAMPLES', 0) + OWN
+local function enter(digest, variants, ends, beside)
+  local bytes = redis.call('MEMORY', 'USAGE', STORED .. digest, 'SAMPLES', 0) + OWN + beside
   local its_bytes, its_variants = size_of(digest)
   redis.call('HSET', SIZES, digest, struct.pack(SIZE, bytes, variants))
   redis.call('ZADD', ENDS, ends, digest)

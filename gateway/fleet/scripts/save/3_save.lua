@@ -1,5 +1,5 @@
 -- Keeps one variant of a cache key, unless it comes too late, and puts out what it leaves no room for.
--- KEYS: the key's hash (see load.lua), marks, floor, sequence, fence, the account's. ARGV: the variant's id, what is asked
+-- KEYS: the key's hash (see load.lua), marks, floor, sequence, fence, the account's, the tags'. ARGV: the variant's id, what is asked
 -- of it, its value, the fencing token or 0, how many variants at most, the account's.
 -- Gives the time in seconds and microseconds, 1 if it is kept, else 0, and how many responses were put out.
 local TIMES = '>dddd'
@@ -45,5 +45,6 @@ for at = most + 1, #variants do redis.call('HDEL', KEYS[1], 'm' .. variants[at][
 local ends, digest = string.format('%d', math.ceil(last * 1000)), string.sub(KEYS[1], #STORED + 1)
 redis.call('PEXPIREAT', KEYS[1], ends)
 forget_expired(now)
-local total = enter(digest, math.min(#variants, most), ends)
+tag(digest, now, ends)
+local total = enter(digest, math.min(#variants, most), ends, TAG * tags())
 return {time[1], time[2], 1, make_room(total, digest)}
