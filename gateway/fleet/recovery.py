@@ -32,6 +32,7 @@ class Recovery:
         self._connection = connection
         self._window = window
         self._keepers: list[PutBack] = []
+        self._has_agreed = False
         self._log = structlog.get_logger("gateway.fleet")
 
     def keep(self, put_back: PutBack) -> None:
@@ -48,8 +49,9 @@ class Recovery:
         What was known here is in Redis then, unless everybody had agreed before.
         """
         if await self.agreed():
+            self._has_agreed = True
             return
-        self._log.warning("store changed", server=self._connection.server)
+        await self._tell()
         await self._put_back()
         while not await self.agreed():
             if await self._may_lead():
@@ -58,6 +60,14 @@ class Recovery:
                 await self._lead()
             else:
                 await asyncio.sleep(_LOOK)
+        self._has_agreed = True
+
+    async def _tell(self) -> None:
+        server = self._connection.server
+        if self._has_agreed or await self._connection.ask("EXISTS", names.EPOCH):
+            self._log.warning("store changed", server=server)
+        else:
+            self._log.info("store begun with", server=server)
 
     async def _put_back(self) -> None:
         for put_back in self._keepers:

@@ -3,6 +3,7 @@
 import asyncio
 import pickle
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
@@ -31,6 +32,13 @@ class Begin:
 @dataclass(slots=True, frozen=True)
 class Ready:
     """From a worker: it serves."""
+
+
+@dataclass(slots=True, frozen=True)
+class Failed:
+    """From a worker, last of all: it cannot serve, and why, in one line."""
+
+    reason: str
 
 
 @dataclass(slots=True, frozen=True)
@@ -79,7 +87,7 @@ class Abandon:
     """To a worker: what it has prepared will not be swapped in."""
 
 
-Frame: TypeAlias = Begin | Ready | Ask | Answer | Keep | Commit | Swap | Abandon
+Frame: TypeAlias = Begin | Ready | Failed | Ask | Answer | Keep | Commit | Swap | Abandon
 
 
 class Channel:
@@ -111,6 +119,13 @@ class Channel:
             return None
         frame: Frame = pickle.loads(content)  # noqa: S301 - it comes from a process of our own
         return frame
+
+    async def end(self, frame: Frame) -> None:
+        """Have it sent before the process ends."""
+        self.send(frame)
+        self._writer.close()
+        with suppress(OSError):
+            await self._writer.wait_closed()
 
     def close(self) -> None:
         """Send and receive no more."""

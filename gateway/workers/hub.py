@@ -1,10 +1,11 @@
 """What passes between workers: the first one's questions, and what every worker that is started begins with."""
 
+import sys
 import time
 from collections.abc import Sequence
 from typing import Protocol, assert_never
 
-from gateway.workers.channel import Abandon, Answer, Ask, Begin, Commit, Frame, Keep, Ready, Swap
+from gateway.workers.channel import Abandon, Answer, Ask, Begin, Commit, Failed, Frame, Keep, Ready, Swap
 
 
 class Place(Protocol):
@@ -31,12 +32,16 @@ class Hub:
         self.loaded = loaded
         self.estate = b""
         self._places = places
+        self._told = set[str]()
 
     def heard(self, place: Place, frame: Frame) -> None:
         """The worker in that place has sent this."""
         match frame:
             case Ready():
                 place.serves(time.monotonic())
+                self._told.clear()
+            case Failed():
+                self._tell(frame.reason)
             case Ask():
                 self._hand_on(frame)
             case Answer():
@@ -61,6 +66,12 @@ class Hub:
             for other in self._places[1:]:
                 other.asked.clear()
                 other.send(Abandon())
+
+    def _tell(self, reason: str) -> None:
+        """Once, until one of them serves: what keeps all of them from serving is one mistake."""
+        if reason not in self._told:
+            self._told.add(reason)
+            sys.stderr.write(f"gateway: {reason}\n")
 
     def _hand_on(self, ask: Ask) -> None:
         asked = self._places[ask.to]

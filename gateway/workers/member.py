@@ -19,7 +19,7 @@ from gateway.config.unseen import unpickled
 from gateway.crew import Question
 from gateway.errors import BadStart
 from gateway.tasks import Tasks
-from gateway.workers.channel import Abandon, Answer, Ask, Begin, Channel, Commit, Frame, Keep, Ready, Swap
+from gateway.workers.channel import Abandon, Answer, Ask, Begin, Channel, Commit, Failed, Frame, Keep, Ready, Swap
 from gateway.workers.supervisor import packed
 
 # Seconds that a worker may take: to answer a question, to prepare a config (100,000 keys take five), to swap it in.
@@ -195,7 +195,7 @@ class Member:
                 self._swapping = asyncio.create_task(self._swap())
             case Abandon():
                 await self._abandon()
-            case Begin() | Ready() | Keep() | Commit():
+            case Begin() | Ready() | Failed() | Keep() | Commit():
                 raise AssertionError("the supervisor is told these")
             case _:
                 assert_never(frame)

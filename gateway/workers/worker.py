@@ -11,9 +11,10 @@ from gateway.app import Gateway
 from gateway.config.load import Loaded
 from gateway.config.schema import Config
 from gateway.config.unseen import unpickled
+from gateway.errors import BadStart
 from gateway.logs import Logs
 from gateway.serving import Stops, reading
-from gateway.workers.channel import Begin, Channel
+from gateway.workers.channel import Begin, Channel, Failed
 from gateway.workers.member import Member
 
 Placed = Callable[[Config, int], Config]
@@ -23,7 +24,7 @@ Placed = Callable[[Config, int], Config]
 def work(channel: int, listening: int, placed: Placed = lambda config, _: config) -> int:
     """Serve on a bound socket, with the supervisor at the other end of `channel`; both are given by their descriptors.
 
-    Returns the exit code; raises BadStart.
+    Returns the exit code; the supervisor tells why it could not begin.
     """
     ends = socket.socket(fileno=channel), socket.socket(fileno=listening)
     for end in ends:
@@ -44,5 +45,9 @@ async def _work(end: socket.socket, listening: socket.socket, logs: Logs, placed
     read = reading(loaded, begin.path) if begin.number == 0 else None
     member = Member(channel, begin, listening)
     placed_here = replace(loaded, config=placed(loaded.config, begin.number))
-    gateway = await Gateway.open(placed_here, read, logs, member)
-    return await stops.run(gateway, begun=lambda: member.attend(gateway), leaving=member.leave)
+    try:
+        gateway = await Gateway.open(placed_here, read, logs, member)
+        return await stops.run(gateway, begun=lambda: member.attend(gateway), leaving=member.leave)
+    except BadStart as bad:
+        await channel.end(Failed(str(bad)))
+        return 2

@@ -7,6 +7,7 @@ import pytest
 from fleet.doors import connected
 from ledger.fleets import Money, following, granted
 from ledger.samples import CHARGE
+from structlog.testing import capture_logs
 from support.polling import eventually
 from support.redis_server import RedisServer
 from support.relay import Relay
@@ -59,6 +60,32 @@ async def test_who_was_overtaken_by_another_does_not_decide(redis_url: str) -> N
         await connection.ask("PEXPIRE", names.RECOVERY, 100)
         await recovery.agree()
         assert await recovery.agreed()
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [(None, ("info", "store begun with")), ("another", ("warning", "store changed"))],
+    ids=["the first start of a fleet", "another server"],
+)
+async def test_only_another_server_than_before_is_worth_a_warning(
+    redis_url: str, before: str | None, told: tuple[str, str]
+) -> None:
+    async with connected(redis_url) as connection:
+        if before is not None:
+            await connection.ask("SET", names.EPOCH, before)
+        with capture_logs() as lines:
+            await Recovery(connection, 0.0).agree()
+    assert [(line["log_level"], line["event"]) for line in lines] == [told, ("info", "store agreed on")]
+
+
+async def test_one_that_lost_what_this_node_went_by_has_changed(redis_url: str) -> None:
+    async with connected(redis_url) as connection:
+        recovery = Recovery(connection, 0.0)
+        await recovery.agree()
+        await connection.ask("FLUSHDB")
+        with capture_logs() as lines:
+            await recovery.agree()
+    assert lines[0]["event"] == "store changed"
 
 
 async def test_a_redis_without_an_answer_is_told(redis_url: str) -> None:

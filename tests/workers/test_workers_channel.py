@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
-from gateway.workers.channel import Abandon, Answer, Channel, Frame, Keep, Ready, Swap
+from gateway.workers.channel import Abandon, Answer, Channel, Failed, Frame, Keep, Ready, Swap
 
 # The supervisor's loop, and a worker's.
 LOOPS = [pytest.param(asyncio.new_event_loop, id="asyncio"), pytest.param(uvloop.new_event_loop, id="uvloop")]
@@ -25,6 +25,19 @@ def test_frames_arrive_in_the_order_in_which_they_were_sent(loop: Loop) -> None:
         assert [await other.receive() for _ in frames] == frames
         one.close()
         assert await other.receive() is None
+        other.close()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(run())
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_the_last_word_arrives_however_soon_the_process_ends(loop: Loop) -> None:
+    async def run() -> None:
+        one, other = [await Channel.over(end) for end in socket.socketpair()]
+        await one.end(Failed("it is full"))
+        assert (await other.receive(), await other.receive()) == (Failed("it is full"), None)
+        await one.end(Failed("nobody listens any more"))
         other.close()
 
     with asyncio.Runner(loop_factory=loop) as runner:

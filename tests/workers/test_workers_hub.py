@@ -18,7 +18,7 @@ from gateway.config.sources import Sources
 from gateway.crew import Question
 from gateway.errors import BadStart
 from gateway.workers import member as members
-from gateway.workers.channel import Begin, Channel, Frame
+from gateway.workers.channel import Begin, Channel, Failed, Frame, Ready
 from gateway.workers.hub import Hub
 from gateway.workers.member import Member
 from gateway.workers.supervisor import packed
@@ -147,6 +147,17 @@ async def team(serving: int = 3) -> AsyncIterator[Team]:
 
 def ttl(config: Config) -> str:
     return str(config.routes[0].cache)
+
+
+def test_what_keeps_all_from_serving_is_told_once_until_one_serves(capsys: pytest.CaptureFixture[str]) -> None:
+    team = Team()
+    for place in team.places:
+        team.hub.heard(place, Failed("no Redis"))
+    team.hub.heard(team.places[1], Failed("no room"))
+    assert capsys.readouterr().err == "gateway: no Redis\ngateway: no room\n"
+    team.hub.heard(team.places[0], Ready())
+    team.hub.heard(team.places[1], Failed("no room"))
+    assert capsys.readouterr().err == "gateway: no room\n"
 
 
 async def test_each_of_the_others_is_asked_and_those_that_do_not_serve_are_left_out() -> None:

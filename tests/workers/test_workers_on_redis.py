@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support.addresses import HOST, free_port
 from support.answers import cache_status, tokens
 from support.config import KEY, config, key_field, plan, route
 from support.processes import Printing, Process
@@ -22,6 +23,15 @@ class Typed(RunningWorkers):
         with self.log_path.open("ab") as log:
             arguments = ["serve", "--workers", str(self.workers), *self.options]
             return self._run("gateway", arguments, self.folder, self.environ, Printing(log, log))
+
+
+def test_without_redis_the_bad_start_of_all_is_told_once(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    store = {"kind": "redis", "url": f"redis://{HOST}:{free_port()}/0", "path": "var"}
+    whole = config(upstream.url, route("/{rest:.*}", "all"), store=store)
+    refused = Typed(tmp_path, whole, 3).refused()
+    told = [line for line in refused.output.splitlines() if line.startswith("gateway: ")]
+    assert (refused.status, len(told)) == (2, 1)
+    assert "it refuses connections" in told[0]
 
 
 def test_workers_share_what_is_in_redis(tmp_path: Path, upstream: ScriptedUpstream, redis_url: str) -> None:
