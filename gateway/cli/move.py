@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +21,7 @@ from gateway.errors import BadStart
 from gateway.exiting import end_with
 from gateway.fleet.connection import Connection
 from gateway.fleet.settings import Settings
+from gateway.jobs.staying import unfinished
 from gateway.keys import moving as keys
 from gateway.keys.database import KeyDatabase
 from gateway.keys.directory import Directory
@@ -40,19 +43,22 @@ Background refreshes and stored responses have not moved."""
 def move(
     to: Annotated[str, typer.Option(metavar="URL", help="redis://…, rediss://… or unix://…; must be empty.")],
     config: ConfigFile = DEFAULT,
+    leave_refreshes: Annotated[
+        bool, typer.Option("--leave-refreshes", help="Move even where background refreshes have not ended; they stay.")
+    ] = False,
 ) -> None:
     """Move an embedded ledger to Redis: balances, what was granted for the present period, open cap windows, made keys.
 
-    The gateway must be stopped. Interrupted, the same command once more ends it. From then on no gateway starts on
-    this folder with an embedded store.
+    The gateway must be stopped, with no background refresh that has not ended. Interrupted, the same command once more
+    ends it. From then on no gateway starts on this folder with an embedded store.
     """
-    end_with(lambda: _move(load(config), to))
+    end_with(lambda: _move(load(config), to, leave_refreshes))
 
 
-def _move(config: Config, to: str) -> int:
+def _move(config: Config, to: str, leave_refreshes: bool) -> int:
     if config.store.kind != "embedded":
         raise BadStart("store.kind is redis already: move with the config that the embedded gateway ran on")
-    moved = asyncio.run(_moved(config, _settings(config.store, to)))
+    moved = asyncio.run(_moved(config, _settings(config.store, to), leave_refreshes))
     typer.echo(
         "The ledger had moved there before." if moved.before else f"The ledger in {config.store.path} has moved."
     )
@@ -62,16 +68,25 @@ def _move(config: Config, to: str) -> int:
     return 0
 
 
-async def _moved(config: Config, settings: Settings) -> Moved:
+async def _moved(config: Config, settings: Settings, leave_refreshes: bool) -> Moved:
     clock = SystemClock()
     connection = await Connection.open(settings, clock)
     try:
         folder, accounts = config.store.path, list(_accounts(config))
         holders = {account.holder: account.organization for account in accounts}
         answers = claims.moving(folder, {account.id: account.organization for account in accounts}, clock.wall())
-        return await carry(folder, connection, holders, clock, (keys.moving(folder), answers))
+        look = partial(_look, folder, leave_refreshes)
+        return await carry(folder, connection, holders, clock, (keys.moving(folder), answers), look)
     finally:
         await connection.close()
+
+
+def _look(folder: Path, leave_refreshes: bool) -> None:
+    if not leave_refreshes and (count := unfinished(folder)):
+        raise BadStart(
+            f"{count} refreshes have not ended and would stay behind: start the gateway again and let them end"
+            " (`gateway refresh --list`), or leave them with --leave-refreshes"
+        )
 
 
 def _settings(store: Store, to: str) -> Settings:

@@ -62,16 +62,18 @@ async def move(
     organizations: Mapping[str, str],
     clock: Clock,
     beside: Sequence[Beside] = (),
+    look: Callable[[], None] = lambda: None,
 ) -> Moved:
     """Moves the ledger in `folder`; `organizations` are those of the holders that the config knows.
 
     A balance is in the shard of its holder's organization: of another holder, the one that was charged last. What
     moves `beside` does so before the ledger is Redis's for good, and over again where that was interrupted.
-    Operations that a dead process has left open are released before. Raises BadStart, and then nothing has moved.
+    Operations that a dead process has left open are released before. `look` is called first, once nobody else has the
+    folder, and raises BadStart where it must not move. Raises BadStart, and then nothing has moved.
     """
     lock = recovery.lock(folder)
     try:
-        return await _move(folder, connection, organizations, clock, beside)
+        return await _move(folder, connection, organizations, clock, beside, look)
     except (OSError, sqlite3.Error, LedgerCorrupt) as error:
         raise BadStart(f"the ledger in {folder} cannot be moved: {error}") from error
     except Unreachable as error:
@@ -81,7 +83,12 @@ async def move(
 
 
 async def _move(
-    folder: Path, connection: Connection, organizations: Mapping[str, str], clock: Clock, beside: Sequence[Beside]
+    folder: Path,
+    connection: Connection,
+    organizations: Mapping[str, str],
+    clock: Clock,
+    beside: Sequence[Beside],
+    look: Callable[[], None],
 ) -> Moved:
     if not (folder / recovery.BOOK).is_file():
         raise BadStart(f"there is no ledger in {folder}: {recovery.BOOK} is missing")
@@ -91,6 +98,7 @@ async def _move(
         standpoint = recovery.standpoint(tables, folder / recovery.JOURNAL)
         if standpoint.fleet:
             return await _arrived(connection, standpoint.fleet)
+        look()
         homes = {**tables.organizations(), **organizations}
         accounts, forced, journal = recovery.restore(tables, folder / recovery.JOURNAL, SEGMENT)
     finally:

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
+from jobs.asked import order
 from ledger.fleets import Money, connected, following
 from ledger.folders import NOVEMBER, filled, lookup
 from redis import Redis
 from support.clock import FakeClock
 from support.config import config, product_route
+from support.registers import register_in
 from support.running_fleet import shared
 from typer.testing import CliRunner, Result
 
@@ -48,8 +50,8 @@ def redis(redis_url: str) -> Iterator[Redis]:
         yield redis
 
 
-def run(folder: Path, url: str) -> Result:
-    command = ["ledger", "move", "--to", url, "--config", str(folder.parent / "gateway.yaml")]
+def run(folder: Path, url: str, *options: str) -> Result:
+    command = ["ledger", "move", "--to", url, "--config", str(folder.parent / "gateway.yaml"), *options]
     return CliRunner().invoke(app, command, env={"COLUMNS": "200", "NO_COLOR": "1"})
 
 
@@ -198,3 +200,41 @@ async def charged_once(folder: Path) -> int:
     ledger.post(lookup("ci"))
     await ledger.close()
     return 1
+
+
+async def leave_one(folder: Path) -> None:
+    """A background refresh that is under way when its gateway is stopped."""
+    async with register_in(folder) as register:
+        await register.accept(order("1"), 1.0)
+
+
+async def end_all(folder: Path) -> None:
+    async with register_in(folder) as register:
+        for job in await register.latest(None, 10):
+            await register.cancel(job.id, 2.0)
+
+
+def test_background_refreshes_that_would_stay_behind_keep_it_where_it_is(
+    folder: Path, redis: Redis, redis_url: str
+) -> None:
+    asyncio.run(leave_one(folder))
+    refused = run(folder, redis_url)
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("gateway: 1 refreshes have not ended and would stay behind")
+    assert redis.exists(names.MOVING, names.IDENTITY) == 0
+    asyncio.run(end_all(folder))
+    assert told(run(folder, redis_url)) == SUMS
+
+
+def test_they_may_be_left_behind(folder: Path, redis_url: str) -> None:
+    asyncio.run(leave_one(folder))
+    assert told(run(folder, redis_url, "--leave-refreshes")) == SUMS
+    # It has gone, whatever there is here.
+    assert told(run(folder, redis_url)) == SUMS
+
+
+def test_a_register_that_cannot_be_read_keeps_it_where_it_is(folder: Path, redis: Redis, redis_url: str) -> None:
+    (folder / "jobs.sqlite3").write_text("no register")
+    refused = run(folder, redis_url)
+    assert (refused.exit_code, "the register of refreshes" in refused.stderr) == (2, True)
+    assert redis.exists(names.MOVING, names.IDENTITY) == 0
