@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from jobs.asked import order
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 from support.addresses import HOST
 from support.config import config, route
 from support.gateway import write
@@ -83,6 +84,17 @@ async def test_of_the_shared_tier_it_tells_what_all_have_stored_and_goes_by_anot
             assert storage._tier.room == 16 << 20
     async with storage_of(stored(tmp_path, path="alone")) as storage:
         assert storage.in_redis() is None
+
+
+async def test_what_is_doubtful_of_redis_is_logged_once(tmp_path: Path, redis_url: str) -> None:
+    with capture_logs() as lines:
+        async with storage_of(stored(tmp_path, kind="redis", url=redis_url, timeout="1s")) as storage:
+            assert isinstance(storage, Fleet)
+            storage._doubt(up=False)
+            storage._doubt(up=True)
+            told = list(storage.doubts)
+    assert told == [line["reason"] for line in lines if line["event"] == "store at risk"]
+    assert len(told) == 1
 
 
 async def test_nothing_is_left_open_where_it_cannot_begin(tmp_path: Path, redis_url: str) -> None:

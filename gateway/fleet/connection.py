@@ -49,7 +49,6 @@ class Connection:
         self._draw = draw
         self._log = structlog.get_logger("gateway.store").bind(server=settings.place)
         self._membership = Membership(settings.stored)
-        self._doubts: tuple[str, ...] = ()
         self._wire: Wire | None = None
         self._followers = Followers(settings)
         self._clients = list[redis.asyncio.Redis]()
@@ -87,7 +86,7 @@ class Connection:
     @property
     def doubts(self) -> tuple[str, ...]:
         """What may go wrong with the Redis connected to last."""
-        return self._doubts
+        return self._membership.doubts
 
     def listen(self, listener: Callable[[bool], None]) -> None:
         """Have `listener` told of each change of `up`."""
@@ -233,14 +232,7 @@ class Connection:
             raise
         if not wire.is_open:
             raise Unreachable(self._why)
-        self._doubt(self._membership.doubts)
         self._change(up=True)
-
-    def _doubt(self, doubts: tuple[str, ...]) -> None:
-        for reason in doubts:
-            if reason not in self._doubts:
-                self._log.warning("store at risk", reason=reason)
-        self._doubts = doubts
 
     async def _run_hooks(self) -> None:
         token = _reviving.set(True)

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import assert_never
 
+import structlog
+
 from gateway.cache import Cache
 from gateway.claims import Claims
 from gateway.config.schema import Config
@@ -62,6 +64,7 @@ class Fleet:
         self.guard = Leases(connection, self._log)
         self._tier = RedisTier(backend(connection.client(), config.store.timeout), clock, config.store.shared)
         self._stored = (0, 0)
+        self._told: tuple[str, ...] = ()
         shared = Shared(self._tier, self._link, self._log)
         self.cache = Cache(MemoryTier(config.store.memory), None, clock, shared=shared)
 
@@ -128,6 +131,8 @@ class Fleet:
         """In this order: who closes first still needs what was opened before."""
         config, opened, connection = self._config, self._opened, self._connection
         recovery = Recovery(connection)
+        self._doubt(up=True)
+        connection.listen(lambda up: self._doubt(up=up))
         folder = config.store.path
         self.recorded = await Follower.open(folder, connection, recovery, self._clock, keep=config.ledger.keep)
         opened.push_async_callback(self.recorded.close)
@@ -154,6 +159,13 @@ class Fleet:
         self.idempotency = Idempotency(claims, self._clock)
         self._run("dead nodes", self._bury)
         self._run("shared responses", self._count_stored)
+
+    def _doubt(self, *, up: bool) -> None:
+        """Log what is doubtful of the Redis connected to, and was not before."""
+        told, self._told = self._told, self._connection.doubts if up else self._told
+        for reason in self._told:
+            if reason not in told:
+                structlog.get_logger("gateway.store").warning("store at risk", reason=reason)
 
     def _till(self, config: Config) -> RedisMeter | Meanwhile:
         match config.store.on_failure:
