@@ -49,6 +49,7 @@ class Asking:
         """With this turn's call."""
         question, self._question, self._free = self._question, _Question(), []
         question.end(ended)
+        self._till.flush()
 
 
 class _Question:

@@ -23,7 +23,7 @@ from gateway.fleet.following import Followed, Followers
 from gateway.fleet.script import Script
 from gateway.fleet.settings import Settings
 from gateway.fleet.wire import Part as Part
-from gateway.fleet.wire import Wire
+from gateway.fleet.wire import Told, Wire
 from gateway.ports import Clock
 
 _PAUSES = RetryPolicy(first=0.1, longest=1.0)
@@ -108,6 +108,13 @@ class Connection:
     ) -> Any:
         """What a script returns, which may take `within` seconds where it is a long one. Raises as `ask`."""
         return await self._open_wire().run(script, keys, arguments, within or self._settings.timeout)
+
+    def start(self, script: Script, keys: Sequence[str], arguments: Sequence[Part], told: Told) -> None:
+        """Have `told` called with what a script returns, or with the Unreachable or Refused that `run` would raise.
+
+        Once, and never at once. Raises Unreachable where nothing was sent.
+        """
+        self._open_wire().start(script, keys, arguments, self._settings.timeout, told)
 
     async def pipeline(self, *commands: Sequence[Part]) -> list[Any]:
         """The replies to commands that are sent together, though not as one transaction. Raises as `ask`.

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -15,6 +16,9 @@ from gateway.ports import Clock
 
 # Items of one call: of more, the rest is the next one's, so that Redis is never held for over some milliseconds.
 _MOST = 128
+
+# Seconds, at most, that something waits for more to go with it.
+_GATHER = 0.001
 
 _TURN, _RESOLVE = Script("turn"), Script("resolve")
 _KEYS = (names.CLOCK, names.SEQUENCE, names.LOG, names.MARKS, names.PURGES, names.FLOOR)
@@ -37,6 +41,9 @@ class Link:
 
     A caller waits at most twice `timeout` seconds: behind the call under way, and for its own. Where no answer comes,
     what was asked is not executed any more, or it is reversed as soon as Redis has said that it was.
+
+    Who is alone is sent at once. Where several went with the last call, the next one waits until a turn of the loop has
+    brought no more: a call costs much the same whatever goes with it.
     """
 
     def __init__(self, connection: Connection, news: News, clock: Clock, timeout: float) -> None:
@@ -47,19 +54,22 @@ class Link:
         self._gathered = Call(news.known)
         self._under_way: Call | None = None
         self._number = 0
-        self._sent = self._answered = 0.0
+        self._sent = self._heard = 0.0
         self._expiry: asyncio.TimerHandle | None = None
-        self._ill = self._closed = False
-        self._wake, self._reachable, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._ill = self._closed = self._open = False
+        self._reachable, self._idle = asyncio.Event(), asyncio.Event()
+        self._finding: asyncio.Task[None] | None = None
+        self._looking = self._crowded = False
+        self._asked = self._seen = 0
+        self._latest = 0.0
         self._log = structlog.get_logger("gateway.fleet")
 
     def open(self) -> None:
         """Begin to send."""
+        self._open = True
         self._idle.set()
         self._connection.listen(self._changed)
         self._changed(self._connection.up)
-        self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
         """Send what has been submitted, if Redis takes it in time, and end."""
@@ -67,10 +77,10 @@ class Link:
         with suppress(TimeoutError):
             async with asyncio.timeout(2 * self._timeout):
                 await self._idle.wait()
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        self._open = False
+        if self._finding is not None:
+            self._finding.cancel()
+            await asyncio.wait([self._finding])
         self._expire()
 
     @property
@@ -87,6 +97,15 @@ class Link:
         if decided is not None:
             self._gathered.known = min(self._gathered.known, decided)
         self._gathered.items.append(item)
+
+    def joined(self) -> None:
+        """Somebody else asks by an item that was submitted, and has not gone yet."""
+        self._asked += 1
+
+    def flush(self) -> None:
+        """All is there that this turn of the event loop asks: have it go at once, if nothing is in its way."""
+        if self._looking and not self._crowded:
+            self._send()
 
     def append(self, entry: bytes, marks: bytes = b"", purge: bytes = b"") -> asyncio.Future[int]:
         """Have an entry added to the fleet's log by this turn's call, before its items; its number.
@@ -109,20 +128,49 @@ class Link:
         return waiter
 
     def _begin(self) -> None:
+        self._asked += 1
         if self._gathered.empty:
             self._gathered.known = self._news.known
-        self._idle.clear()
-        self._wake.set()
+            self._latest = asyncio.get_running_loop().time() + _GATHER
+            self._idle.clear()
+        if self._under_way is None:
+            self._look_soon()
         if self._ill and self._expiry is None:
             self._expire_in(self._timeout)
 
-    async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while not self._gathered.empty:
-                await self._turn(self._next())
+    def _look_soon(self) -> None:
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        """Whether what has gathered may go."""
+        self._looking = False
+        if self._crowded and self._asked != self._seen and asyncio.get_running_loop().time() < self._latest:
+            self._seen = self._asked
+            self._look_soon()
+        else:
+            self._send()
+
+    def _send(self) -> None:
+        if self._under_way is not None or not self._open:
+            return
+        if self._gathered.empty:
             self._idle.set()
+            return
+        self._crowded, self._asked, self._seen = self._asked > 1, 0, 0
+        call = self._under_way = self._next()
+        arguments = self._arguments(call)
+        try:
+            self._connection.start(_TURN, (names.EPOCH, call.key, *_KEYS), arguments, partial(self._answered, call))
+        except Unreachable as error:
+            self._answered(call, error)
+
+    def _answered(self, call: Call, reply: Any) -> None:
+        if isinstance(reply, Unreachable | Refused):
+            self._finding = asyncio.create_task(self._find_out(call, reply))
+        else:
+            self._end(call, reply)
 
     def _next(self) -> Call:
         """The call that is to be sent now; the others' turn comes with the next one."""
@@ -133,25 +181,22 @@ class Link:
         call.number, call.key = self._number, names.call(self._connection.incarnation)
         return call
 
-    async def _turn(self, call: Call) -> None:
-        self._under_way = call
-        arguments = self._arguments(call)
-        try:
-            reply = await self._connection.run(_TURN, (names.EPOCH, call.key, *_KEYS), arguments)
-        except Unreachable:
-            reply = await self._outcome(call)
-        except Refused as refused:
-            if not str(refused).startswith(("EPOCH", "PAST")):
-                # A bug of ours must not be in everybody's way for good.
-                self._log.error("the ledger refuses a call", why=str(refused))
-                call.fail()
-                call.items = []
-            reply = await self._outcome(call)
+    async def _find_out(self, call: Call, error: Unreachable | Refused) -> None:
+        """What became of a call that has no answer, or that Redis would not have."""
+        if isinstance(error, Refused) and not str(error).startswith(("EPOCH", "PAST")):
+            # A bug of ours must not be in everybody's way for good.
+            self._log.error("the ledger refuses a call", why=str(error))
+            call.fail()
+            call.items = []
+        self._end(call, await self._outcome(call))
+
+    def _end(self, call: Call, reply: Any) -> None:
+        """It was executed, or will not be any more: then there is no reply."""
         self._under_way = None
         if reply is None:
             self._again(call)
         else:
-            self._sent, self._answered = call.sent, self._clock.steady()
+            self._sent, self._heard = call.sent, self._clock.steady()
             self._learn(call, reply)
             if call.gone:
                 # Whoever asks once more for what he was refused must know by then that it was done.
@@ -159,6 +204,10 @@ class Link:
             else:
                 # What has gathered is sent first: Redis is at work while answers go out here.
                 asyncio.get_running_loop().call_soon(self._deliver, call, reply)
+        if self._gathered.empty:
+            self._idle.set()
+        elif not self._looking:
+            self._look()
 
     def _arguments(self, call: Call) -> list[Part]:
         """What the turn script reads; items that ask for nothing any more have ended."""
@@ -176,7 +225,7 @@ class Link:
                 item.done([Status.gone])
         call.items = asked
         call.sent = self._clock.steady()
-        passed = [max(0, round((call.sent - last) * 1_000_000)) for last in (self._answered, self._sent)]
+        passed = [max(0, round((call.sent - last) * 1_000_000)) for last in (self._heard, self._sent)]
         added = [word for entry in call.entries for word in entry.words]
         return [self._connection.server, call.number, *passed, call.known, len(call.entries), *added, *words]
 

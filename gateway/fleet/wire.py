@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf
 from time import monotonic
 from typing import Any, Protocol
@@ -18,6 +19,9 @@ from gateway.fleet.settings import Settings
 
 Part = bytes | str | int | float
 """One word of a command."""
+
+Told = Callable[[Any], None]
+"""Has what was asked for, or the Unreachable or Refused for which it is not to be had. Must not raise."""
 
 Lost = Callable[[str], None]
 """Told once why a connection is of no use any more, if only because it was closed."""
@@ -42,12 +46,12 @@ class _Redis(Protocol):
 class _Call:
     """Commands sent together, and the replies to them so far."""
 
-    __slots__ = ("answered", "deadline", "expected", "latest", "replies", "spared")
+    __slots__ = ("deadline", "expected", "latest", "replies", "spared", "told")
 
-    def __init__(self, expected: int, deadline: float, answered: "asyncio.Future[list[Any]]") -> None:
+    def __init__(self, expected: int, deadline: float, told: Told) -> None:
         self.expected = expected
         self.deadline = deadline
-        self.answered = answered
+        self.told = told
         self.replies = list[Any]()
         self.latest = deadline + _HELD_UP
         self.spared = False
@@ -97,13 +101,17 @@ class Wire(asyncio.Protocol):
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Part], within: float) -> Any:
         """What a script returns, which is loaded where Redis does not know it. Raises as `ask`."""
+        waiter: asyncio.Future[Any] = self._loop.create_future()
+        self.start(script, keys, arguments, within, partial(_hand_over, waiter))
+        return await waiter
+
+    def start(self, script: Script, keys: Sequence[str], arguments: Sequence[Part], within: float, told: Told) -> None:
+        """Have `told` called with what a script returns, once and never at once. Raises Unreachable where it is closed.
+
+        No task and no future: of the calls that hits make these took more than the rest.
+        """
         command = (b"EVALSHA", script.digest, len(keys), *keys, *arguments)
-        began = monotonic()
-        reply = (await self.call([command], within))[0]
-        if isinstance(reply, NoScriptError):
-            left = within - (monotonic() - began)
-            reply = (await self.call([(b"SCRIPT", b"LOAD", script.text), command], left))[1]
-        return _accepted(reply)
+        self._send([command], within, partial(self._ran, script, command, monotonic() + within, told))
 
     async def call(self, commands: Sequence[Sequence[Part]], within: float) -> list[Any]:
         """The replies to commands sent together, an error reply as a `ResponseError` among them.
@@ -111,18 +119,11 @@ class Wire(asyncio.Protocol):
         Raises Unreachable after `within` seconds, not counting those in which this process was held up, or as long as
         a call before it has. A caller who is cancelled leaves everything in order.
         """
-        if not self.is_open:
-            raise Unreachable(CLOSED)
-        if not commands:
-            return []
-        packed = _packed(commands)
-        # The loop's own clock stands still while a turn lasts.
-        call = _Call(len(commands), monotonic() + within, self._loop.create_future())
-        self._calls.append(call)
-        if self._look > call.deadline:
-            self._wake(call.deadline)
-        self._transport.write(packed)
-        return await call.answered
+        waiter: asyncio.Future[list[Any]] = self._loop.create_future()
+        if commands or not self.is_open:
+            self._send(commands, within, partial(_hand_over, waiter))
+            return await waiter
+        return []
 
     def end(self, reason: str = CLOSED) -> None:
         """Close it, and fail the calls that are under way; `reason` says why."""
@@ -131,11 +132,11 @@ class Wire(asyncio.Protocol):
         self._closing = asyncio.create_task(self._redis.disconnect(nowait=True))
         if self._timer is not None:
             self._timer.cancel()
-        for call in self._calls:
-            if not call.answered.done():
-                call.answered.set_exception(Unreachable(reason))
+        # Who is told may ask again at once: by then everybody has to know.
         if self._lost is not None:
             self._lost(reason)
+        while self._calls:
+            self._calls.popleft().told(Unreachable(reason))
 
     async def close(self) -> None:
         """Close it, and return once that is done."""
@@ -156,6 +157,32 @@ class Wire(asyncio.Protocol):
         """By its other end, or by the network."""
         self.end(CLOSED if error is None else why(error))
 
+    def _send(self, commands: Sequence[Sequence[Part]], within: float, told: Told) -> None:
+        if not self.is_open:
+            raise Unreachable(CLOSED)
+        packed = _packed(commands)
+        # The loop's own clock stands still while a turn lasts.
+        call = _Call(len(commands), monotonic() + within, told)
+        self._calls.append(call)
+        if self._look > call.deadline:
+            self._wake(call.deadline)
+        self._transport.write(packed)
+
+    def _ran(self, script: Script, command: Sequence[Part], deadline: float, told: Told, replies: Any) -> None:
+        """A script's replies, or why there are none: it may have to be loaded, in the time that is left."""
+        if isinstance(replies, Unreachable):
+            told(replies)
+        elif isinstance(replies[-1], NoScriptError) and len(replies) == 1:
+            loading = (b"SCRIPT", b"LOAD", script.text)
+            again = partial(self._ran, script, command, deadline, told)
+            try:
+                self._send([loading, command], deadline - monotonic(), again)
+            except Unreachable as error:
+                told(error)
+        else:
+            reply = replies[-1]
+            told(Refused(str(reply)) if isinstance(reply, ResponseError) else reply)
+
     def _answer(self, reply: Any) -> None:
         if not self._calls:
             raise InvalidResponse
@@ -166,8 +193,7 @@ class Wire(asyncio.Protocol):
         call.replies.append(reply)
         if len(call.replies) == call.expected:
             self._calls.popleft()
-            if not call.answered.done():
-                call.answered.set_result(call.replies)
+            call.told(call.replies)
 
     def _wake(self, at: float) -> None:
         """Have deadlines looked at then, with one timer for all calls."""
@@ -194,6 +220,15 @@ def _accepted(reply: Any) -> Any:
     if isinstance(reply, ResponseError):
         raise Refused(str(reply))
     return reply
+
+
+def _hand_over(waiter: "asyncio.Future[Any]", said: Any) -> None:
+    if waiter.done():
+        return
+    if isinstance(said, Unreachable | Refused):
+        waiter.set_exception(said)
+    else:
+        waiter.set_result(said)
 
 
 def _packed(commands: Sequence[Sequence[Part]]) -> bytes:

@@ -41,6 +41,8 @@ class Charging:
         if hits is None:
             hits = tab.hits = Hits(tab, self._counted, self._give_back)
             self._link.submit(hits)
+        else:
+            self._link.joined()
         # What cannot be sent any more fails in a later turn.
         hits.add(times, done)
 

@@ -38,7 +38,7 @@ class Meanwhile:
         self.configure, self.enroll, self.seat, self.check = meter.configure, meter.enroll, meter.seat, meter.check
         self.reserve, self.settle, self.release, self.refund = meter.reserve, meter.settle, meter.release, meter.refund
         self.correct, self.spend, self.repeat, self.verify = meter.correct, meter.spend, meter.repeat, meter.verify
-        self.balance, self.refusal = meter.balance, meter.refusal
+        self.balance, self.refusal, self.flush = meter.balance, meter.refusal, meter.flush
         self.accounts_above, self.nearest = meter.accounts_above, meter.nearest
 
     def pay(self, tab: Tab, times: int, done: Callable[[Verdict], None]) -> None:

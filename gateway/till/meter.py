@@ -86,6 +86,10 @@ class RedisMeter:
         """The version check alone, with this turn's call."""
         self._link.verify().add_done_callback(lambda checked: done(_verdict(checked.exception())))
 
+    def flush(self) -> None:
+        """Have this turn's call go now, if no other is under way."""
+        self._link.flush()
+
     def abandoned(self, dead: Callable[[], Awaitable[set[int]]]) -> Abandoned:
         """What gives back what nodes that are `dead`, told by incarnation, had reserved."""
         return Abandoned(self._link, self._connection, self._clock, dead)

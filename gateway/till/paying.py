@@ -41,3 +41,6 @@ class Till(Protocol):
 
     def check(self, done: Callable[[Verdict], None]) -> None:
         """For hits that cost nothing: the version check alone, with this turn's call; charges nothing."""
+
+    def flush(self) -> None:
+        """This turn asks no more: what it has asked need not wait for the next one."""

@@ -40,6 +40,7 @@ class Told:
     """A till that answers when it is told to; `checks` and `paid` are the questions it was asked."""
 
     def __init__(self) -> None:
+        self.flushes = 0
         self.checks: list[Callable[[Verdict], None]] = []
         self.paid: list[tuple[int, Callable[[Verdict], None]]] = []
 
@@ -51,6 +52,9 @@ class Told:
 
     def check(self, done: Callable[[Verdict], None]) -> None:
         self.checks.append(done)
+
+    def flush(self) -> None:
+        self.flushes += 1
 
 
 class Client:

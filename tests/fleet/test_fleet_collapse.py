@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from admission.snapshots import REFRESH, make_request, public_route, seed_route
 from fleet.sharing import Fleet, Node, answers
 from structlog.testing import capture_logs
+from support.fleet import began
 from support.redis_server import RedisServer
 
 from gateway.admission.snapshot import CachePolicy, RefreshPolicy
@@ -438,6 +440,7 @@ async def test_before_a_force_refresh_is_answered_elsewhere_the_log_has_what_it_
     second = two.way.asking(FORCED)
     await fleet.waited_for(ITEM, 1, rank=Rank.forced)
     monkeypatch.setattr(connection, "run", late)
+    monkeypatch.setattr(connection, "start", partial(began, late))
     gate.set()
     assert [answer.body for answer in await answers([first, second])] == [b"new", b"new"]
     assert ways.index("turn") < ways.index("land")

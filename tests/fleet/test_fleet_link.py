@@ -19,6 +19,7 @@ from gateway.fleet.connection import Unreachable
 from gateway.ledger.balance import Balance
 from gateway.till.asked import Owed
 from gateway.till.holder import Holder
+from gateway.till.paying import Paid, Verdict
 
 WHO = account(Plan("p", 1000, Every.month))
 OpenNode = Callable[..., Awaitable[Node]]
@@ -85,6 +86,50 @@ async def test_what_comes_while_a_call_is_under_way_goes_with_the_next(node: Ope
     await one.charge(WHO, LOOKUP)
     await asyncio.gather(*rest)
     assert one.door.calls == before + 2
+
+
+async def test_who_is_alone_goes_with_the_turn_that_asks(node: OpenNode) -> None:
+    one = await node()
+    await one.link.verify()
+    before, paid = one.door.started, asyncio.Queue[Verdict]()
+    tab = one.meter.seat(WHO).tab(ROUTE, 1, "hit", one.clock.wall())
+    one.meter.pay(tab, 1, paid.put_nowait)
+    assert one.door.started == before
+    one.meter.flush()
+    assert one.door.started == before + 1
+    assert await paid.get() == Paid(999, [(None, None)])
+
+
+async def test_where_many_ask_a_call_waits_until_a_turn_brings_no_more(node: OpenNode) -> None:
+    one = await node()
+    tab, paid = one.meter.seat(WHO).tab(ROUTE, 1, "hit", one.clock.wall()), asyncio.Queue[Verdict]()
+    await asyncio.gather(one.link.verify(), one.link.verify())
+    before = one.door.started
+    for times in (1, 2, 3):
+        one.meter.pay(tab, times, paid.put_nowait)
+        one.meter.flush()
+        await asyncio.sleep(0)
+        assert one.door.started == before
+    verdicts = [await paid.get() for _ in range(3)]
+    assert one.door.started == before + 1
+    assert [verdict.remaining for verdict in verdicts if isinstance(verdict, Paid)] == [999, 997, 994]
+
+
+async def test_nobody_waits_for_more_without_end(node: OpenNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = await node()
+    await asyncio.gather(one.link.verify(), one.link.verify())
+    before, loop, waiting = one.door.started, asyncio.get_running_loop(), list[asyncio.Future[None]]()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now)
+    for _ in range(50):
+        waiting.append(one.link.verify())
+        await asyncio.sleep(0)
+    assert one.door.started == before
+    now += 1
+    waiting.append(one.link.verify())
+    await asyncio.sleep(0)
+    assert one.door.started == before + 1
+    await asyncio.gather(*waiting)
 
 
 async def test_a_call_takes_so_many_items_and_no_more(node: OpenNode) -> None:
@@ -340,20 +385,19 @@ async def test_what_had_to_look_for_its_place_is_overtaken_by_news_meanwhile(nod
 
 async def test_the_next_call_is_on_its_way_before_the_last_one_is_handed_out(node: OpenNode) -> None:
     one = await node()
-    order, rest = list[str](), list[asyncio.Future[None]]()
+    await one.link.verify()
+    before, sent, rest = one.door.started, asyncio.Queue[int](), list[asyncio.Future[None]]()
 
     async def around(call: Call) -> Any:
-        order.append("sent")
         if not rest:
             rest.append(one.link.verify())
         return await call()
 
     one.door.around = around
     tab = one.meter.seat(WHO).tab(ROUTE, 1, "hit", one.clock.wall())
-    one.meter.pay(tab, 1, lambda _: order.append("handed out"))
-    await one.link.verify()
+    one.meter.pay(tab, 1, lambda _: sent.put_nowait(one.door.started - before))
+    assert await sent.get() == 2
     await rest[0]
-    assert order == ["sent", "sent", "handed out"]
 
 
 async def test_what_reuses_nothing_goes_on(node: OpenNode) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from admission.snapshots import ROUTE
 from support.clock import FakeClock
-from support.fleet import PATIENCE, Node, recorded, sound
+from support.fleet import PATIENCE, Node, began, recorded, sound
 from support.metering import FULL, LOOKUP, OPTIONS, account
 
 from gateway.admission.charge import Charge, Quote
@@ -18,6 +18,7 @@ from gateway.errors import Problem
 from gateway.fleet.connection import Connection, Part, Refused, Unreachable
 from gateway.fleet.script import Script
 from gateway.fleet.settings import Settings
+from gateway.fleet.wire import Told
 from gateway.ledger.balance import Balance
 from gateway.ledger.records import Correction
 from gateway.till.catching_up import CatchingUp
@@ -49,6 +50,9 @@ class Switch:
 
     def before_up(self, hook: Callable[[], Awaitable[None]]) -> None:
         self._hooks.append(hook)
+
+    def start(self, script: Script, keys: Sequence[str], arguments: Sequence[Part], told: Told) -> None:
+        began(self.run, script, keys, arguments, told)
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Part]) -> Any:
         self._answer()
