@@ -5,7 +5,7 @@ a kill or neither is, and then the streams tell it again.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
@@ -15,6 +15,7 @@ from gateway.fleet.connection import Connection, Unreachable
 from gateway.fleet.following import Followed
 from gateway.ledger import outage
 from gateway.ledger.book import Book
+from gateway.ledger.decoding import Decoding
 from gateway.ledger.encoding import encode
 from gateway.ledger.journal import Journal
 from gateway.ledger.records import Entry, Position, Record
@@ -26,7 +27,7 @@ from gateway.ledger.streaming import Gap, Place, Streamed, following, group, pos
 # Entries of each stream read at a time, and seconds to wait for one.
 _MOST, _BLOCK = 256, 1.0
 # Entries between two turns of the event loop: half a millisecond's work.
-_SLICE = 16
+_SLICE = 32
 # Seconds between two reads: Redis has each node to serve, and loses what nobody has read when it fails.
 _REST = 0.02
 # Seconds in which entries gather for one group of the journal, which costs the disk a write to the platter.
@@ -50,6 +51,7 @@ class Drain:
         self._book = book
         self.standpoint = standpoint
         self._read = {shard: Place(*standpoint.places.get(shard, ())) for shard in SHARDS}
+        self._decode = Decoding()
         self._waiting = list[Streamed]()
         self._bytes = 0
         self._work = asyncio.Event()
@@ -146,14 +148,19 @@ class Drain:
         for name, entries in streams:
             shard = shards[name]
             for begin in range(0, len(entries), _SLICE):
-                some = (streamed(shard, *entry) for entry in entries[begin : begin + _SLICE])
-                for entry in following(self._read[shard], some):
-                    self._read[shard] = entry.place
-                    self.ring.add(entry)
-                    self._waiting.append(entry)
-                    self._bytes += len(entry.payload)
-                    self._work.set()
+                some = (streamed(shard, *entry, self._decode) for entry in entries[begin : begin + _SLICE])
+                if found := following(self._read[shard], some):
+                    self._keep(found)
                 await asyncio.sleep(0)
+
+    def _keep(self, found: Sequence[Streamed]) -> None:
+        """Some of one shard."""
+        self._read[found[-1].shard] = found[-1].place
+        for entry in found:
+            self.ring.add(entry)
+        self._waiting += found
+        self._bytes += _size(found)
+        self._work.set()
 
     async def _write_on(self) -> None:
         while not self._closing or self._waiting:
@@ -170,9 +177,8 @@ class Drain:
         """Brings what has been read to the journal; whether it took it."""
         batch = list(self._waiting)
         reached = positions(batch, self.standpoint.homes)
-        entries = [entry for streamed in batch for entry in streamed.entries]
         try:
-            await self._append(group(batch, reached), [*entries, *((position, 1) for position in reached)])
+            await self._append(*group(batch, reached))
         except OSError as error:
             if self._writing:
                 self._writing = False
@@ -196,11 +202,15 @@ class Drain:
 
     async def _booked(self, batch: list[Streamed], reached: Iterable[Position]) -> None:
         del self._waiting[: len(batch)]
-        self._bytes -= sum(len(entry.payload) for entry in batch)
+        self._bytes -= _size(batch)
         for position in reached:
             self.standpoint.take(position)
         async with self._written:
             self._written.notify_all()
+
+
+def _size(entries: Iterable[Streamed]) -> int:
+    return sum([len(entry.payload) for entry in entries])
 
 
 async def _within(event: asyncio.Event, seconds: float) -> None:

@@ -47,11 +47,22 @@ def test_a_group_says_up_to_where_it_goes_and_whom_it_meets_first() -> None:
     reached = positions(entries, {"ci": 3})
     assert reached == [Position(3, "2-0", 2, ("acme",)), Position(5, "7-0", 7, ("b",))]
     records = [record for streamed in entries for record in streamed.entries]
-    assert encoding.decode(group(entries, reached)) == [*records, *((position, 1) for position in reached)]
+    payload, told = group(entries, reached)
+    assert told == [*records, *((position, 1) for position in reached)]
+    assert encoding.decode(payload) == told
+
+
+def test_equal_charges_are_one_in_a_group() -> None:
+    other = CHARGE._replace(account="b")
+    entries = [entry(1, CHARGE), entry(2, CHARGE, other), entry(3, granted(), other), entry(4, CHARGE)]
+    payload, told = group(entries, [])
+    assert told == [(granted(), 1), (other, 1), (CHARGE, 3), (other, 1)]
+    assert encoding.decode(payload) == told
 
 
 def test_entries_without_records_make_a_group_all_the_same() -> None:
-    assert encoding.decode(group([entry(1)], [Position(3, "1-0", 1, ())])) == [(Position(3, "1-0", 1, ()), 1)]
+    payload, told = group([entry(1)], [Position(3, "1-0", 1, ())])
+    assert told == encoding.decode(payload) == [(Position(3, "1-0", 1, ()), 1)]
 
 
 def test_a_ring_remembers_the_latest_within_its_bytes() -> None:
