@@ -17,7 +17,7 @@ from gateway.ports import Clock
 # Items of one call: of more, the rest is the next one's, so that Redis is never held for over some milliseconds.
 _MOST = 128
 
-# Seconds, at most, that something waits for more to go with it.
+# Seconds, at most, that something waits for more to go with it: a call costs much the same with many.
 _GATHER = 0.001
 
 _TURN, _RESOLVE = Script("turn"), Script("resolve")
@@ -42,8 +42,7 @@ class Link:
     A caller waits at most twice `timeout` seconds: behind the call under way, and for its own. Where no answer comes,
     what was asked is not executed any more, or it is reversed as soon as Redis has said that it was.
 
-    Who is alone is sent at once. Where several went with the last call, the next one waits until a turn of the loop has
-    brought no more: a call costs much the same whatever goes with it.
+    Where several went with a call, the next one waits until a turn of the loop has brought no more.
     """
 
     def __init__(self, connection: Connection, news: News, clock: Clock, timeout: float) -> None:
@@ -54,22 +53,21 @@ class Link:
         self._gathered = Call(news.known)
         self._under_way: Call | None = None
         self._number = 0
-        self._sent = self._heard = 0.0
+        self._sent = self._heard = self._latest = 0.0
         self._expiry: asyncio.TimerHandle | None = None
         self._ill = self._closed = self._open = False
         self._reachable, self._idle = asyncio.Event(), asyncio.Event()
         self._finding: asyncio.Task[None] | None = None
         self._looking = self._crowded = False
         self._asked = self._seen = 0
-        self._latest = 0.0
         self._log = structlog.get_logger("gateway.fleet")
 
     def open(self) -> None:
         """Begin to send."""
         self._open = True
-        self._idle.set()
         self._connection.listen(self._changed)
         self._changed(self._connection.up)
+        self._look_soon()
 
     async def close(self) -> None:
         """Send what has been submitted, if Redis takes it in time, and end."""
@@ -90,21 +88,28 @@ class Link:
 
     def submit(self, item: Item, decided: int | None = None) -> None:
         """Have `item` go with this turn's call, `decided` by the log up to this entry, or by all that is known."""
+        self.gather(item)
+        if decided is not None:
+            self._gathered.known = min(self._gathered.known, decided)
+        self._look_soon()
+
+    def gather(self, item: Item) -> None:
+        """Have `item` go with whatever goes next; `flush` when the turn asks no more."""
         if self._closed and not item.lasting:
             asyncio.get_running_loop().call_soon(item.failed, unavailable())
             return
         self._begin()
-        if decided is not None:
-            self._gathered.known = min(self._gathered.known, decided)
         self._gathered.items.append(item)
 
     def joined(self) -> None:
-        """Somebody else asks by an item that was submitted, and has not gone yet."""
+        """Somebody else asks by an item that was gathered, and has not gone yet."""
         self._asked += 1
 
     def flush(self) -> None:
-        """All is there that this turn of the event loop asks: have it go at once, if nothing is in its way."""
-        if self._looking and not self._crowded:
+        """Have what is gathered go, at once if it need not wait for more."""
+        if self._crowded:
+            self._look_soon()
+        else:
             self._send()
 
     def append(self, entry: bytes, marks: bytes = b"", purge: bytes = b"") -> asyncio.Future[int]:
@@ -116,6 +121,7 @@ class Link:
         waiter: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._begin()
         self._gathered.entries.append(Entry((entry, marks, purge), waiter))
+        self._look_soon()
         return waiter
 
     def verify(self) -> asyncio.Future[None]:
@@ -133,13 +139,11 @@ class Link:
             self._gathered.known = self._news.known
             self._latest = asyncio.get_running_loop().time() + _GATHER
             self._idle.clear()
-        if self._under_way is None:
-            self._look_soon()
         if self._ill and self._expiry is None:
             self._expire_in(self._timeout)
 
     def _look_soon(self) -> None:
-        if not self._looking:
+        if not self._looking and self._under_way is None:
             self._looking = True
             asyncio.get_running_loop().call_soon(self._look)
 
@@ -160,9 +164,9 @@ class Link:
             return
         self._crowded, self._asked, self._seen = self._asked > 1, 0, 0
         call = self._under_way = self._next()
-        arguments = self._arguments(call)
+        keys, arguments = (names.EPOCH, call.key, *_KEYS), self._arguments(call)
         try:
-            self._connection.start(_TURN, (names.EPOCH, call.key, *_KEYS), arguments, partial(self._answered, call))
+            self._connection.start(_TURN, keys, arguments, partial(self._answered, call))
         except Unreachable as error:
             self._answered(call, error)
 

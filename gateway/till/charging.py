@@ -36,11 +36,11 @@ class Charging:
         self._next_id = next_id
 
     def pay(self, tab: Tab, times: int, done: Callable[[Verdict], None]) -> None:
-        """Charge plain hits with this turn's call."""
+        """Charge plain hits with the call that is flushed next."""
         hits = tab.hits
         if hits is None:
             hits = tab.hits = Hits(tab, self._counted, self._give_back)
-            self._link.submit(hits)
+            self._link.gather(hits)
         else:
             self._link.joined()
         # What cannot be sent any more fails in a later turn.

@@ -42,7 +42,7 @@ class Meanwhile:
         self.accounts_above, self.nearest = meter.accounts_above, meter.nearest
 
     def pay(self, tab: Tab, times: int, done: Callable[[Verdict], None]) -> None:
-        """Charge plain hits with this turn's call, or in this turn's group."""
+        """Charge plain hits with the call that is flushed next, or in this turn's group."""
         if self._connection.up:
             self._meter.pay(tab, times, done)
         elif tab.place.holder.left is None:

@@ -43,7 +43,10 @@ class Measure:
 
     def states(self, level: int, times: int) -> Sequence[State]:
         """The state after each of `times` requests, the last of which has left `level`."""
-        return [self.state(level + self.cost * after) for after in range(times - 1, -1, -1)]
+        # As `state` has it: a call for each would take longer than all else.
+        cost, capacity, tick, second = self.cost, self.capacity, self.tick, self._second
+        levels = range(level + cost * (times - 1), level - 1, -cost)
+        return [(left // cost, -((left - capacity) * tick // second)) for left in levels]
 
     def wait(self, level: int) -> float:
         """Seconds until there is room for one request."""

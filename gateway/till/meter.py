@@ -79,7 +79,7 @@ class RedisMeter:
         return None if place.holder.left is None else place
 
     def pay(self, tab: Tab, times: int, done: Callable[[Verdict], None]) -> None:
-        """Charge plain hits with this turn's call."""
+        """Charge plain hits with the call that is flushed next."""
         self._charging.pay(tab, times, done)
 
     def check(self, done: Callable[[Verdict], None]) -> None:
@@ -87,7 +87,7 @@ class RedisMeter:
         self._link.verify().add_done_callback(lambda checked: done(_verdict(checked.exception())))
 
     def flush(self) -> None:
-        """Have this turn's call go now, if no other is under way."""
+        """Have what this turn pays go."""
         self._link.flush()
 
     def abandoned(self, dead: Callable[[], Awaitable[set[int]]]) -> Abandoned:

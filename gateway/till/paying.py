@@ -34,7 +34,7 @@ class Till(Protocol):
         """
 
     def pay(self, tab: Tab, times: int, done: Callable[[Verdict], None]) -> None:
-        """Charge `times` plain hits of `tab` with this turn's call; `done` is called once, and must not raise.
+        """Charge `times` plain hits of `tab` with the call that `flush` sends; `done` is called once, must not raise.
 
         Nothing is to leave before. Never calls `done` at once.
         """
@@ -43,4 +43,4 @@ class Till(Protocol):
         """For hits that cost nothing: the version check alone, with this turn's call; charges nothing."""
 
     def flush(self) -> None:
-        """This turn asks no more: what it has asked need not wait for the next one."""
+        """This turn pays no more: have all of it go."""

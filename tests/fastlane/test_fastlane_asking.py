@@ -161,6 +161,7 @@ def test_a_turn_ends_when_all_of_it_is_answered(asking: Asking, till: Told) -> N
     asking.pay(TURN, run(), cast("Any", Tab()))
     asking.give(run())
     asking.end(ended.append)
+    assert till.flushes == 1
     till.paid[0][1](Paid(None, (UNTHROTTLED,)))
     assert not ended
     till.checks[0](Paid(None, ()))

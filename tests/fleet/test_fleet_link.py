@@ -396,6 +396,7 @@ async def test_the_next_call_is_on_its_way_before_the_last_one_is_handed_out(nod
     one.door.around = around
     tab = one.meter.seat(WHO).tab(ROUTE, 1, "hit", one.clock.wall())
     one.meter.pay(tab, 1, lambda _: sent.put_nowait(one.door.started - before))
+    one.meter.flush()
     assert await sent.get() == 2
     await rest[0]
 
