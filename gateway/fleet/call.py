@@ -40,9 +40,9 @@ class Item(Protocol):
     lasting: bool
 
     def words(self) -> Sequence[bytes]:
-        """What the turn script reads, as of now: the item in JSON, raw content; nothing where nothing is to be asked.
+        """What the turn script reads, as of now; nothing where nothing is to be asked.
 
-        Raises TypeError for what JSON cannot say (an integer over 64 bits): it fails.
+        Raises TypeError for what the records cannot say (an integer over 64 bits): it fails.
         """
 
     def done(self, reply: Reply) -> None:
@@ -107,8 +107,8 @@ class Verify:
         self._waiter = waiter
 
     def words(self) -> Sequence[bytes]:
-        """Its name says all."""
-        return (b'["verify"]',)
+        """Its code says all."""
+        return (b"\x09",)
 
     def done(self, reply: Reply) -> None:
         """Nothing was new, or it has been taken over by now."""

@@ -12,6 +12,7 @@ from gateway.fleet import names
 from gateway.fleet.call import Call, Entry, Item, Status, Verify, unavailable
 from gateway.fleet.connection import Connection, Part, Refused, Unreachable
 from gateway.fleet.script import Script
+from gateway.fleet.told import Told, told
 from gateway.ports import Clock
 
 # Items of one call: of more, the rest is the next one's, so that Redis is never held for over some milliseconds.
@@ -201,13 +202,14 @@ class Link:
             self._again(call)
         else:
             self._sent, self._heard = call.sent, self._clock.steady()
-            self._learn(call, reply)
+            answer = told(reply)
+            self._learn(call, answer)
             if call.gone:
                 # Whoever asks once more for what he was refused must know by then that it was done.
-                self._deliver(call, reply)
+                self._deliver(call, answer)
             else:
                 # What has gathered is sent first: Redis is at work while answers go out here.
-                asyncio.get_running_loop().call_soon(self._deliver, call, reply)
+                asyncio.get_running_loop().call_soon(self._deliver, call, answer)
         if self._gathered.empty:
             self._idle.set()
         elif not self._looking:
@@ -251,21 +253,19 @@ class Link:
         self._expire_in(None)
         return found[0] if found else None
 
-    def _learn(self, call: Call, reply: list[Any]) -> None:
+    def _learn(self, call: Call, answer: Told) -> None:
         """What the log has that this node had not; what its own entries say holds here since before they were made."""
-        first, lacking, _ = reply
-        if lacking:
-            self._news.apply(list(zip(lacking[::2], lacking[1::2], strict=True)))
-        for number, entry in enumerate(call.entries, first):
+        if answer.lacking:
+            self._news.apply(answer.lacking)
+        for number, entry in enumerate(call.entries, answer.first):
             self._news.appended(number, entry.words[0])
             if self._gathered.known == number - 1:
                 self._gathered.known = number
             if not entry.waiter.done():
                 entry.waiter.set_result(number)
 
-    def _deliver(self, call: Call, reply: list[Any]) -> None:
-        _, _, replies = reply
-        for item, said in zip(call.items, replies, strict=True):
+    def _deliver(self, call: Call, answer: Told) -> None:
+        for item, said in zip(call.items, answer.replies, strict=True):
             if call.gone and not item.lasting:
                 item.late(said)
             else:

@@ -1,4 +1,4 @@
-"""How everything in Redis is called: one place for the names of the keys, layout version 1.
+"""How everything in Redis is called: one place for the names of the keys, layout version 2.
 
 What is an organization's carries the hash tag `{N}`, N the organization's shard: in a cluster all of it is in one slot.
 What is the whole fleet's carries `{fleet}`.
@@ -8,7 +8,7 @@ from hashlib import blake2b
 from itertools import count
 from zlib import crc32
 
-LAYOUT = "1"
+LAYOUT = "2"
 """The version of all of this; nodes of another one are refused at the start."""
 
 SHARDS = 16
@@ -144,7 +144,7 @@ def jobs_copy(name: str) -> str:
 
 
 def balance(number: int, holder: str) -> str:
-    """A holder's tokens, in shard `number`."""
+    """A holder's tokens, in shard `number`: eight doubles, as the turn script packs them."""
     return f"gateway:{{{number}}}:balance:{holder}"
 
 
@@ -158,9 +158,9 @@ def open_operations(number: int) -> str:
     return f"gateway:{{{number}}}:open"
 
 
-def throttle(number: int, account: str) -> str:
-    """How fast an account may go on."""
-    return f"gateway:{{{number}}}:throttle:{account}"
+def throttle(number: int, policy: str, account: str) -> str:
+    """How fast an account may go on by one setting of its throttle: the level and its moment, two doubles."""
+    return f"gateway:{{{number}}}:throttle:{policy}:{account}"
 
 
 def forced(number: int, organization: str) -> str:

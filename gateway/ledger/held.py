@@ -90,10 +90,8 @@ def _fields(words: list[bytes]) -> dict[bytes, bytes]:
     return dict(zip(words[::2], words[1::2], strict=True))
 
 
-def _balance(*columns: bytes | None) -> Balance:
-    granted, charged, reserved, lapsed, balance = (int(column or 0) for column in columns[:5])
-    period, given = columns[5:]
-    return Balance(granted, charged, reserved, lapsed, balance, Term(int(period or -1), int(given or 0)))
+def _balance(granted: int, charged: int, reserved: int, lapsed: int, balance: int, period: int, given: int) -> Balance:
+    return Balance(granted, charged, reserved, lapsed, balance, Term(period, given))
 
 
 def _reserve(value: bytes) -> Reserve:

@@ -39,6 +39,11 @@ class Holder:
         period, given = self.term
         return Who(self.prefix, self.name, period if limited else False, given)
 
+    def whose(self) -> tuple[bytes, bytes]:
+        """Where its balance is: the prefix, and the key."""
+        prefix = self.prefix.encode()
+        return prefix, b"%bbalance:%b" % (prefix, self.name.encode())
+
     def believe(self, columns: Columns) -> None:
         """Take over what Redis says."""
         self.term = Term(*columns[5:7])

@@ -1,4 +1,4 @@
-"""The items of a turn call in words (pure): each operation's name, and what the turn script takes for it."""
+"""The items of a turn call in words (pure): what each operation is called, and what the turn script takes for it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,11 +7,13 @@ import orjson
 from gateway.ledger import encoding, records
 from gateway.ledger.accounts import lapses
 from gateway.ledger.balance import Balance
+from gateway.till import packed
 from gateway.till.holder import Holder, Who
+from gateway.till.packed import Code, text
 from gateway.till.place import Place
 
 # Columns that tokens return to, by their place in `holder.Columns`, counted from 1 as Lua does.
-_GRANTED, _LAPSED, _BALANCE = 1, 4, 5
+_GRANTED, _LAPSED, _BALANCE = b"\1", b"\4", b"\5"
 
 Words = tuple[bytes, ...]
 
@@ -20,16 +22,15 @@ def sale(
     place: Place, tokens: int, record: records.Sale | records.Charge, *, forced: bool, reuse: bool, wall: float
 ) -> Words:
     """A charge that is admitted and recorded by itself."""
-    who = place.holder.who(limited=not place.unlimited)
-    return _said("sale", who, place.throttle, _cap(place, forced, wall), tokens, reuse, _entry(record))
+    code = Code.reuse if reuse else Code.sale
+    return _placed(code, place, tokens, encoding.entry(record, 1), _cap(place, forced, wall))
 
 
 def reserve(place: Place, record: records.Reserve, *, forced: bool) -> Words:
     """An operation begins; its id tells the incarnation of the node that it is open at."""
-    who = place.holder.who(limited=not place.unlimited)
-    kept = f"{record.id >> 32}\n{orjson.dumps(record, default=tuple).decode()}"
-    cap = _cap(place, forced, record.at)
-    return _said("reserve", who, place.throttle, cap, record.tokens, str(record.id), kept, _entry(record))
+    kept = b"%d\n%b" % (record.id >> 32, orjson.dumps(record, default=tuple))
+    said = _cap(place, forced, record.at) + text(str(record.id)) + text(kept)
+    return _placed(Code.reserve, place, record.tokens, encoding.entry(record, 1), said)
 
 
 def settle(
@@ -51,14 +52,14 @@ def refund(
     """The reversal of an operation that was charged `tokens`."""
     lapsed = _lapses(reserved, holder)
     record = records.Refund(reserved, tokens, lapsed, outcome, wall)
-    who, to = _whose(holder, place, reserved), _returning(reserved, lapsed=lapsed)
-    return _said("refund", who, _throttle(place), tokens, to, _entry(record))
+    limited, entry = _limited(holder, place, reserved), encoding.entry(record, 1)
+    return _packed(Code.refund, holder, limited, (tokens, 0), place, entry, _returning(reserved, lapsed=lapsed))
 
 
 def give_back(holder: Holder, tokens: int, entry: bytes, *, unlimited: bool) -> Words:
     """The reversal of plain charges of `tokens` in all, by an entry with a count below zero."""
     to = _GRANTED if unlimited else _BALANCE
-    return _said("refund", holder.who(limited=False), False, tokens, to, entry.decode())
+    return _packed(Code.refund, holder, False, (tokens, 0), None, entry, to)
 
 
 def renew(holder: Holder, grant: records.Grant, *, lapses: bool, known: bool) -> Words:
@@ -89,13 +90,12 @@ def correct(place: Place, tokens: int, reason: str, wall: float) -> Words:
 
 def look(place: Place, wall: float, *, forced: bool, take: bool) -> Words:
     """How an account stands; room in its throttle is taken only where it says `take`."""
-    who = place.holder.who(limited=not place.unlimited)
-    return _said("look", who, place.throttle, _cap(place, forced, wall), take)
+    return _placed(Code.look, place, int(take), b"", _cap(place, forced, wall))
 
 
 def columns(holder: Holder) -> Words:
     """How a holder stands, whatever its term."""
-    return _said("look", holder.who(limited=False), False, False, False)
+    return _packed(Code.look, holder, False, (0, 0), None, b"", packed.UNCAPPED)
 
 
 def note(entries: Mapping[str, Sequence[bytes]]) -> Words:
@@ -105,8 +105,8 @@ def note(entries: Mapping[str, Sequence[bytes]]) -> Words:
 
 def keep(name: str, kept: records.Kept) -> Words:
     """What is kept of the answer to the operation before, under the key `name`."""
-    said = _said("keep", name, str(round(kept.until * 1000)), kept.fingerprint, str(kept.operation))
-    return (*said, kept.content.encode())
+    words = name, str(round(kept.until * 1000)), kept.fingerprint, str(kept.operation), kept.content
+    return (bytes((Code.keep,)) + b"".join(map(text, words)),)
 
 
 def forget(name: str) -> Words:
@@ -116,36 +116,47 @@ def forget(name: str) -> Words:
 
 def _closed(holder: Holder, place: Place | None, record: records.Settle | records.Release, tokens: int) -> Words:
     reserved = record.reserve
-    who, to = _whose(holder, place, reserved), _returning(reserved, lapsed=record.lapses)
-    return _said("close", who, _throttle(place), str(reserved.id), reserved.tokens, tokens, to, _entry(record))
+    limited, entry = _limited(holder, place, reserved), encoding.entry(record, 1)
+    said = _returning(reserved, lapsed=record.lapses) + text(str(reserved.id))
+    return _packed(Code.close, holder, limited, (tokens, reserved.tokens), place, entry, said)
 
 
-def _whose(holder: Holder, place: Place | None, reserved: records.Reserve) -> Who:
-    """Who has reserved; the term matters to what returns, and where the reply tells how `place` stands."""
+def _limited(holder: Holder, place: Place | None, reserved: records.Reserve) -> bool:
+    """The term matters to what returns, and where the reply tells how `place` stands."""
     told = place is not None and place.holder is holder and not place.unlimited
-    return holder.who(limited=told or reserved.period is not None)
-
-
-def _throttle(place: Place | None) -> object:
-    return False if place is None else place.throttle
+    return told or reserved.period is not None
 
 
 def _lapses(reserved: records.Reserve, holder: Holder) -> bool:
     return lapses(reserved, Balance(term=holder.term))
 
 
-def _returning(reserved: records.Reserve, *, lapsed: bool) -> int:
+def _returning(reserved: records.Reserve, *, lapsed: bool) -> bytes:
     if reserved.period is None:
         return _GRANTED
     return _LAPSED if lapsed else _BALANCE
 
 
-def _cap(place: Place, forced: bool, wall: float) -> object:
-    return place.forced(wall) if forced and place.cap is not None else False
+def _cap(place: Place, forced: bool, wall: float) -> bytes:
+    return place.forced(wall) if forced else packed.UNCAPPED
 
 
 def _entry(record: records.Record) -> str:
     return encoding.entry(record, 1).decode()
+
+
+def _placed(code: Code, place: Place, amount: int, entry: bytes, said: bytes) -> Words:
+    """What an account asks for itself."""
+    return _packed(code, place.holder, not place.unlimited, (amount, 0), place, entry, said)
+
+
+def _packed(
+    code: Code, holder: Holder, limited: bool, amounts: tuple[int, int], place: Place | None, entry: bytes, said: bytes
+) -> Words:
+    first, other = amounts
+    kind, term = packed.kind(code, limited), packed.term(holder.term, first)
+    more = packed.more(other, place.measure if place else None)
+    return (kind + term + more, *holder.whose(), place.throttle if place else b"", entry, said)
 
 
 def _said(*parts: object) -> Words:

@@ -9,6 +9,7 @@ from gateway.fleet import names
 from gateway.fleet.call import Reply, Status, unavailable
 from gateway.ledger import records
 from gateway.ledger.periods import PREPAID, Period
+from gateway.till import packed
 from gateway.till.holder import Holder
 from gateway.till.measure import UNTHROTTLED, Measure
 from gateway.till.tab import Tab
@@ -89,15 +90,15 @@ class Place:
         tab = self.tabs[key] = Tab(record, self)
         return tab
 
-    def forced(self, wall: float) -> list[object]:
-        """The organization's cap as the turn script takes it, around the record of one more force refresh."""
+    def forced(self, wall: float) -> bytes:
+        """The organization's cap as an item says it, around the record of one more force refresh."""
         if self.cap is None:
-            return []
+            return packed.UNCAPPED
         organization, seconds = self.account.organization, self.cap.seconds
         record = organization, wall, wall + seconds + _FORCED_KEPT, records.FLEET_CLOCK
         before = f'["forced",1,{orjson.dumps(record).decode()[:-1]},'
-        prefix = names.prefix(names.shard(organization))
-        return [prefix, organization, self.cap.count, round(seconds * 1_000_000), before, "]]"]
+        shard, window = names.shard(organization), round(seconds * 1_000_000)
+        return packed.cap(names.prefix(shard), names.forced(shard, organization), self.cap.count, window, before, "]]")
 
     def charge(self, tokens: int, remaining: int, level: int, operation: int | None = None) -> Charge:
         """A charge of `tokens` just made, and how the account stands after it; `level` is its throttle's."""
@@ -129,12 +130,11 @@ class Place:
             return Problem(Reason.quota_exhausted)
         return Problem(Reason.quota_exceeded, retry_after=self.period.end - wall)
 
-    def _throttle(self) -> list[object] | bool:
+    def _throttle(self) -> bytes:
         if self.measure is None:
-            return False
-        key = names.throttle(names.shard(self.account.organization), self.account.id)
-        measure = self.measure
-        return [key, measure.policy, measure.gain, measure.cost, measure.capacity, measure.tick]
+            return b""
+        shard = names.shard(self.account.organization)
+        return names.throttle(shard, self.measure.policy, self.account.id).encode()
 
     def _limits(self) -> Limits:
         quota = window = renews_at = limit = seconds = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import orjson
-
 from gateway.ledger import encoding
+from gateway.till import packed
+from gateway.till.packed import Code
 
 if TYPE_CHECKING:
     from gateway.ledger.records import Charge
@@ -22,7 +23,7 @@ class Tab:
     Raises TypeError for tokens of over 64 bits.
     """
 
-    __slots__ = ("_asked", "hits", "line", "minute", "place", "record", "tokens", "unlimited")
+    __slots__ = ("_kind", "_more", "_words", "hits", "line", "minute", "place", "record", "tokens", "unlimited")
 
     def __init__(self, record: Charge, place: Place) -> None:
         self.record = record
@@ -32,21 +33,14 @@ class Tab:
         self.unlimited = record.unlimited
         self.hits: Hits | None = None
         self.line = encoding.line(record)
-        self._asked = _template(self.line, place, record)
+        self._kind = packed.kind(Code.charge, not self.unlimited)
+        self._more = packed.more(record.tokens, place.measure)
+        self._words = (*place.holder.whose(), place.throttle, self.line.partition(b"%d")[2].replace(b"%%", b"%"))
 
-    def words(self, times: int) -> tuple[bytes]:
+    def words(self, times: int) -> Sequence[bytes]:
         """The item that asks for so many charges, in the term that is believed now."""
-        period, given = self.place.holder.term
-        return (self._asked % (b"false" if self.unlimited else b"%d" % period, given, times),)
+        return (self._kind + packed.term(self.place.holder.term, times) + self._more, *self._words)
 
     def entry(self, count: int) -> bytes:
         """The record's entry with `count`, which may be below zero."""
         return self.line % count
-
-
-def _template(line: bytes, place: Place, record: Charge) -> bytes:
-    """The item with `%b` for the period, and `%d` for what is given in it and for the number of charges."""
-    texts = [part.decode().replace("%%", "%") for part in line.split(b"%d", 1)]
-    fixed = ([place.holder.prefix, place.holder.name], place.throttle, record.tokens, texts)
-    who, throttle, tokens, around = (orjson.dumps(part).replace(b"%", b"%%") for part in fixed)
-    return b'["charge",%b,%%b,%%d],%b,%b,%%d,%b' % (who[:-1], throttle, tokens, around[1:])

@@ -264,7 +264,7 @@ async def test_a_layout_of_another_version_while_it_runs(server: RedisServer) ->
             with server.client() as client:
                 client.delete("gateway:{fleet}:version")
             await told.well()
-        assert _told(lines) == _lines("its data has layout 'other', and this version needs '1'")
+        assert _told(lines) == _lines("its data has layout 'other', and this version needs '2'")
 
 
 async def test_what_nobody_expected_of_a_hook_does_not_end_the_connection_for_good(redis_server: RedisServer) -> None:

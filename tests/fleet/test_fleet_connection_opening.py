@@ -69,9 +69,9 @@ async def test_one_that_comes_within_the_time_will_do(redis_server: RedisServer)
 
 async def test_another_layout(redis_server: RedisServer, redis_url: str) -> None:
     async with connected(redis_url) as connection:
-        await connection.ask("SET", names.VERSION, "2")
+        await connection.ask("SET", names.VERSION, "1")
         before = await connection.ask("GET", names.INCARNATIONS)
-        assert await refused(Settings(redis_url)) == "its data has layout '2', and this version needs '1'"
+        assert await refused(Settings(redis_url)) == "its data has layout '1', and this version needs '2'"
         assert await connection.ask("GET", names.INCARNATIONS) == before
         await connection.ask("DEL", names.VERSION)
 

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from redis import Redis
 from support.clock import FakeClock
+from support.columns import packed, unpacked
 
 from gateway.fleet import names
 from gateway.fleet.connection import Connection
@@ -44,10 +45,8 @@ class Money:
                     window = names.forced(self.shard, record.organization)
                     moment = record.uptime if record.boot == FLEET_CLOCK else record.at
                     step.zadd(window, {f"{number} {place}": f"{moment * 1e6:.0f}"})
-            for holder, b in self.accounts.balances.items():
-                columns = b.granted, b.charged, b.reserved, b.lapsed, b.balance, b.term.period, b.term.given
-                fields = ("granted", "charged", "reserved", "lapsed", "balance", "period", "given")
-                step.hset(names.balance(self.shard, holder), mapping=dict(zip(fields, columns, strict=True)))
+            for holder, balance in self.accounts.balances.items():
+                step.set(names.balance(self.shard, holder), packed(balance))
                 step.sadd(names.holders(self.shard), holder)
             step.delete(names.open_operations(self.shard))
             for reserve in self.accounts.open.values():
@@ -58,17 +57,21 @@ class Money:
     def go_on(self) -> None:
         """Post to the balances that Redis has."""
         for holder in self.redis.smembers(names.holders(self.shard)):
-            granted, charged, reserved, lapsed, balance, period, given = self.columns(holder.decode())
-            amounts = Balance(granted, charged, reserved, lapsed, balance, Term(period, given))
-            self.accounts.put(holder.decode(), amounts)
+            self.accounts.put(holder.decode(), self._stored(holder.decode()))
 
     def columns(self, holder: str) -> tuple[int, ...]:
         """granted, charged, reserved, lapsed, balance, period, given in Redis."""
-        told = self.redis.hmget(
-            names.balance(self.shard, holder),
-            ["granted", "charged", "reserved", "lapsed", "balance", "period", "given"],
-        )
-        return tuple(int(column) for column in told)
+        b = self._stored(holder)
+        return b.granted, b.charged, b.reserved, b.lapsed, b.balance, *b.term
+
+    def overcharge(self, holder: str, tokens: int) -> None:
+        """Count tokens in one column alone, and record nothing."""
+        balance = self._stored(holder)
+        balance.charged += tokens
+        self.redis.set(names.balance(self.shard, holder), packed(balance))
+
+    def _stored(self, holder: str) -> Balance:
+        return unpacked(self.redis.get(names.balance(self.shard, holder)))
 
     def all(self) -> dict[bytes, Any]:
         """Everything that the shard holds, by key; of force refreshes only when they were."""

@@ -84,7 +84,7 @@ async def test_drift_is_what_book_and_redis_differ_by(redis_url: str, tmp_path: 
     async with following(redis_url, tmp_path) as follower:
         money.post(granted(1000), CHARGE)
         await follower.booked()
-        money.redis.hincrby(names.balance(ACME, "acme"), "charged", 3)
+        money.overcharge("acme", 3)
         drifts = [await follower.drift() for _ in range(names.SHARDS)]
         # Its columns do not add up, and the book has another sum.
         assert drifts[-1] == 6
@@ -98,7 +98,7 @@ async def test_drift_in_a_large_shard_is_found_a_part_at_a_time(
         money.post(*(granted(1000, f"key{number}") for number in range(600)))
         await follower.booked()
         for number in (7, 500):
-            money.redis.hincrby(names.balance(ACME, f"key{number}"), "charged", 3)
+            money.overcharge(f"key{number}", 3)
         drifts = [await follower.drift() for _ in range(names.SHARDS)]
         assert drifts[-1] == 0
         drifts += [await follower.drift() for _ in range(names.SHARDS)]

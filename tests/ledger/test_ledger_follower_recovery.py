@@ -6,17 +6,20 @@ import os
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
+from struct import pack, unpack
 from unittest.mock import Mock
 
 import pytest
 from ledger.fleets import ACME, Money, following, granted
 from ledger.samples import CHARGE, FORCED, reserve
 from structlog.testing import capture_logs
+from support.columns import packed
 from support.polling import eventually
 
 from gateway.fleet import names
 from gateway.fleet.connection import Unreachable
 from gateway.ledger import draining
+from gateway.ledger.balance import Balance
 from gateway.ledger.follower import Follower
 from gateway.ledger.journal import Journal
 from gateway.ledger.records import FLEET_CLOCK, Record, Release, Renamed, Settle, Term
@@ -103,11 +106,11 @@ async def test_a_redis_that_came_back_empty_gets_its_balances_from_the_book(
 @pytest.mark.parametrize("kept", [0, ALL - 1], ids=["all lost", "some lost"])
 @pytest.mark.parametrize(
     ("clock", "after"),
-    [(None, 3_000_000_000_500_000), ("7 8", 3_000_000_000_500_000), ("7 4000000000000000", 4_000_000_000_000_000)],
+    [(None, 3_000_000_000_500_000), (8, 3_000_000_000_500_000), (4_000_000_000_000_000, 4_000_000_000_000_000)],
     ids=["clock lost", "clock set back", "clock further"],
 )
 async def test_the_clock_goes_on_no_earlier_than_the_windows_put_back(
-    redis_url: str, tmp_path: Path, money: Money, kept: int, clock: str | None, after: int
+    redis_url: str, tmp_path: Path, money: Money, kept: int, clock: int | None, after: int
 ) -> None:
     async with following(redis_url, tmp_path) as follower:
         copies = posted(money)
@@ -115,9 +118,9 @@ async def test_the_clock_goes_on_no_earlier_than_the_windows_put_back(
         money.lose(copies[kept])
         money.redis.delete(names.CLOCK)
         if clock is not None:
-            money.redis.set(names.CLOCK, clock)
+            money.redis.set(names.CLOCK, pack(">dd", 7, clock))
         await agreed(follower)
-        at, moment = map(int, money.redis.get(names.CLOCK).split())
+        at, moment = unpack(">dd", money.redis.get(names.CLOCK))
         assert (at if clock else 7, moment) == (7, after)
 
 
@@ -238,9 +241,7 @@ async def test_a_balance_taken_over_across_shards_is_put_back_where_it_is(
             await follower.booked()
             copy = money.copy()
             money.post(Renamed("old", "acme", 100, 0, 0, 100, Term(7, 1000), Term(7, 100), Term(7, 1000), 50.0))
-            money.redis.hset(
-                names.balance(elsewhere, "old"), mapping={"granted": 0, "balance": 0, "period": -1, "given": 0}
-            )
+            money.redis.set(names.balance(elsewhere, "old"), packed(Balance()))
             money.redis.srem(names.holders(ACME), "old")
             money.redis.delete(names.balance(ACME, "old"))
             await follower.booked()

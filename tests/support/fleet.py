@@ -7,6 +7,7 @@ from typing import Any
 
 from admission.snapshots import ROUTE
 from support.clock import FakeClock
+from support.columns import unpacked
 
 from gateway.admission.charge import Charge, Quote
 from gateway.admission.outcomes import Outcome
@@ -23,10 +24,8 @@ from gateway.ledger.encoding import decode
 from gateway.ledger.records import Record
 from gateway.reservation import Reservation
 from gateway.roster import Roster
-from gateway.till.holder import balance
 from gateway.till.meter import RedisMeter
 
-COLUMNS = ("granted", "charged", "reserved", "lapsed", "balance", "period", "given")
 # So long that a busy machine does not fail a test that is not about it.
 PATIENCE = 10.0
 
@@ -34,8 +33,8 @@ PATIENCE = 10.0
 def timed() -> Script:
     """The turn script, which is told Redis's time by one more argument, in microseconds."""
     script = Script("turn")
-    text = script.text.replace(b"redis.call('TIME')", b"{0, table.remove(ARGV)}")
-    assert text != script.text
+    assert b"redis.call('TIME')" in script.text
+    text = b"local told = {0, table.remove(ARGV)}\n" + script.text.replace(b"redis.call('TIME')", b"told")
     object.__setattr__(script, "text", text)
     object.__setattr__(script, "digest", hashlib.sha1(text, usedforsecurity=False).hexdigest().encode())
     return script
@@ -151,8 +150,7 @@ async def balances(connection: Connection) -> dict[str, Balance]:
     found = {}
     for number in range(names.SHARDS):
         for holder in await connection.ask("SMEMBERS", names.holders(number)):
-            row = await connection.ask("HMGET", names.balance(number, holder.decode()), *COLUMNS)
-            found[holder.decode()] = balance([int(column) for column in row])
+            found[holder.decode()] = unpacked(await connection.ask("GET", names.balance(number, holder.decode())))
     return found
 
 

@@ -10,6 +10,9 @@ local applied = redis.call('GET', KEYS[2]) or '0'
 if applied ~= ARGV[2] then return {tonumber(applied), 0} end
 redis.call('SET', KEYS[2], ARGV[3])
 
+local NOBODY = struct.pack('>dddddddd', 0, 0, 0, 0, 0, -1, 0, 0)
+local GRANTED, CHARGED, BALANCE = 1, 2, 5
+
 local function whole(number)
   return string.format('%.0f', number)
 end
@@ -18,20 +21,19 @@ local entries, uncovered = {}, 0
 for _, charge in ipairs(cjson.decode(ARGV[5])) do
   local holder, tokens, unlimited = charge[1], charge[2], charge[3]
   local key = ARGV[4] .. 'balance:' .. holder
-  if redis.call('SADD', KEYS[5], holder) == 1 then
-    redis.call('HSET', key, 'granted', 0, 'charged', 0, 'reserved', 0, 'lapsed', 0, 'balance', 0, 'period', -1, 'given', 0)
-  end
+  redis.call('SADD', KEYS[5], holder)
+  local columns = {struct.unpack('>dddddddd', redis.call('GET', key) or NOBODY)}
   local granted = tokens
   if not unlimited then
-    granted = math.max(0, tokens - tonumber(redis.call('HGET', key, 'balance')))
-    redis.call('HINCRBY', key, 'balance', whole(granted - tokens))
+    granted = math.max(0, tokens - columns[BALANCE])
+    columns[BALANCE] = columns[BALANCE] + granted - tokens
     if granted > 0 then
       entries[#entries + 1] = charge[5] .. whole(granted) .. charge[6]
       uncovered = uncovered + granted
     end
   end
-  redis.call('HINCRBY', key, 'granted', whole(granted))
-  redis.call('HINCRBY', key, 'charged', whole(tokens))
+  columns[GRANTED], columns[CHARGED] = columns[GRANTED] + granted, columns[CHARGED] + tokens
+  redis.call('SET', key, struct.pack('>dddddddd', unpack(columns, 1, 8)))
   entries[#entries + 1] = charge[4]
 end
 local number = redis.call('INCR', KEYS[3])

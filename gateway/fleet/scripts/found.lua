@@ -9,8 +9,7 @@ local told = cjson.decode(ARGV[5])
 for _, holder in ipairs(redis.call('SMEMBERS', KEYS[3])) do redis.call('DEL', ARGV[3] .. holder) end
 redis.call('DEL', KEYS[3], KEYS[4])
 for _, row in ipairs(told.balances) do
-  redis.call('HSET', ARGV[3] .. row[1], 'granted', row[2], 'charged', row[3], 'reserved', row[4], 'lapsed', row[5],
-    'balance', row[6], 'period', row[7], 'given', row[8])
+  redis.call('SET', ARGV[3] .. row[1], struct.pack('>dddddddd', row[2], row[3], row[4], row[5], row[6], row[7], row[8], 0))
   redis.call('SADD', KEYS[3], row[1])
 end
 for _, pair in ipairs(told.opened) do redis.call('HSET', KEYS[4], pair[1], pair[2]) end

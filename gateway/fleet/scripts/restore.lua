@@ -12,16 +12,15 @@ for _, entry in ipairs(told.entries) do
 end
 redis.call('SET', KEYS[1], number)
 
-local COLUMNS = {'granted', 'charged', 'reserved', 'lapsed', 'balance'}
+local NOBODY = struct.pack('>dddddddd', 0, 0, 0, 0, 0, -1, 0, 0)
+local PERIOD, GIVEN = 6, 7
 for _, row in ipairs(told.balances) do
   local key = row[9] .. 'balance:' .. row[1]
-  if redis.call('SADD', row[9] .. 'holders', row[1]) == 1 then
-    redis.call('HSET', key, 'granted', 0, 'charged', 0, 'reserved', 0, 'lapsed', 0, 'balance', 0, 'period', -1, 'given', 0)
-  end
-  for at, column in ipairs(COLUMNS) do
-    if row[at + 1] ~= '0' then redis.call('HINCRBY', key, column, row[at + 1]) end
-  end
-  if row[7] ~= '' then redis.call('HSET', key, 'period', row[7], 'given', row[8]) end
+  redis.call('SADD', row[9] .. 'holders', row[1])
+  local columns = {struct.unpack('>dddddddd', redis.call('GET', key) or NOBODY)}
+  for at = 1, 5 do columns[at] = columns[at] + row[at + 1] end
+  if row[7] ~= '' then columns[PERIOD], columns[GIVEN] = row[7], row[8] end
+  redis.call('SET', key, struct.pack('>dddddddd', unpack(columns, 1, 8)))
 end
 for _, pair in ipairs(told.opened) do redis.call('HSET', KEYS[4], pair[1], pair[2]) end
 for _, force in ipairs(told.forced) do redis.call('ZADD', ARGV[2] .. force[1], force[2], force[3]) end

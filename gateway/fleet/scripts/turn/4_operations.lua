@@ -1,163 +1,137 @@
--- What the items do, by their names; `raw` is what follows one, `before` the reply to the item before.
-local raw, before = nil, nil
-local items = {}
+-- What else requests ask, by the items' codes; of each it says what its amounts are, and what else it takes. Each gives
+-- its reply.
+local operations = {}
+if not plain then
+  local THROTTLED, CAPPED, GONE, BEYOND = 2, 3, 5, 7
+  local SALE, RESERVE, CLOSE, REFUND = 2, 4, 5, 6
 
--- who, throttle, tokens, times, record before the count, record after it: as many plain charges as are admitted.
-function items.charge(item)
-  if behind then return {OVERTAKEN} end
-  local who, tokens, times = item[2], item[4], item[5]
-  local columns = account(who[1], who[2])
-  if stale(columns, who) then return as_found(STALE, columns) end
-  local state = bucket(item[3])
-  if state then times = math.min(times, math.floor(state.level / state.cost)) end
-  if tokens > 0 then
-    local left = who[3] and columns[BALANCE] or MOST - columns[GRANTED]
-    times = math.min(times, math.floor(left / tokens))
+  local function level(state)
+    return state and state[LEVEL] or -1
   end
-  if times > 0 then
-    take(state, times)
-    spend(columns, who, CHARGED, times * tokens)
-    record(who[1], item[6] .. times .. item[7])
+
+  local function standing(columns, state)
+    return {DONE, columns[BALANCE] + columns[RESERVED], level(state)}
   end
-  local reply = standing(columns, state)
-  reply[1], reply[4] = times > 0 and DONE or SHORT, times
-  return reply
-end
 
--- who, throttle, cap, tokens, whether something is reused, record: a charge that is admitted and recorded by itself.
-function items.sale(item, place)
-  if behind and item[6] then return {OVERTAKEN} end
-  local who = item[2]
-  local columns = account(who[1], who[2])
-  local refusal = refused(columns, who, item[3], item[4], item[5], place)
-  if refusal then return refusal end
-  spend(columns, who, CHARGED, item[5])
-  record(who[1], item[7])
-  return standing(columns, bucket(item[3]))
-end
-
--- who, throttle, cap, tokens, operation, what is kept of it while it is open, record.
-function items.reserve(item, place)
-  local who = item[2]
-  local columns = account(who[1], who[2])
-  local refusal = refused(columns, who, item[3], item[4], item[5], place)
-  if refusal then return refusal end
-  spend(columns, who, RESERVED, item[5])
-  redis.call('HSET', who[1] .. 'open', item[6], item[7])
-  record(who[1], item[8])
-  return standing(columns, bucket(item[3]))
-end
-
--- who, throttle, operation, tokens reserved, tokens charged, where the rest returns to, record.
-function items.close(item)
-  local who = item[2]
-  local columns = account(who[1], who[2])
-  if stale(columns, who) then return as_found(STALE, columns) end
-  if redis.call('HDEL', who[1] .. 'open', item[4]) == 0 then return {GONE} end
-  move(columns, RESERVED, CHARGED, item[6])
-  give(columns, RESERVED, item[7], item[5] - item[6])
-  record(who[1], item[8])
-  return standing(columns, bucket(item[3]))
-end
-
--- who, throttle, tokens charged, where they return to, record.
-function items.refund(item)
-  local who = item[2]
-  local columns = account(who[1], who[2])
-  if stale(columns, who) then return as_found(STALE, columns) end
-  give(columns, CHARGED, item[5], item[4])
-  record(who[1], item[6])
-  return standing(columns, bucket(item[3]))
-end
-
--- who with its term before, its next period and what is given for it, tokens, record; records of the lapse before and
--- after its tokens, or false where nothing lapses; whether the node knows who had that name before.
-function items.renew(item)
-  local who = item[2]
-  local columns = account(who[1], who[2])
-  local renamed = columns[RENAMED]
-  if who[3] < 0 and renamed and now - renamed < RELOADED and not item[9] then return {GONE} end
-  if stale(columns, who) then return as_found(STALE, columns) end
-  if columns[GRANTED] + item[5] > MOST then return {BEYOND} end
-  if item[7] and columns[BALANCE] > 0 then
-    record(who[1], item[7] .. whole(columns[BALANCE]) .. item[8])
-    move(columns, BALANCE, LAPSED, columns[BALANCE])
+  local function take(state)
+    if state then state[LEVEL], state[TAKEN] = state[LEVEL] - state[COST], true end
   end
-  move(columns, nil, GRANTED, item[5])
-  move(columns, nil, BALANCE, item[5])
-  columns[PERIOD], columns[GIVEN] = item[3], item[4]
-  record(who[1], item[6])
-  return {DONE}
-end
 
--- who, tokens more or fewer, record.
-function items.correct(item)
-  local who, tokens = item[2], item[3]
-  local columns = account(who[1], who[2])
-  if stale(columns, who) then return as_found(STALE, columns) end
-  if columns[BALANCE] + tokens < 0 then return {SHORT, columns[BALANCE]} end
-  if columns[GRANTED] + tokens > MOST then return {BEYOND} end
-  move(columns, nil, GRANTED, tokens)
-  move(columns, nil, BALANCE, tokens)
-  record(who[1], item[4])
-  return {DONE, columns[BALANCE]}
-end
-
--- The former holder and the new one, each with its term; what the former has charged, lapsed and free; its next term;
--- record.
-function items.rename(item)
-  local former, who, charged, lapsed, free = item[2], item[3], item[4], item[5], item[6]
-  local old, new = account(former[1], former[2]), account(who[1], who[2])
-  if stale(old, former) or stale(new, who) then return {STALE} end
-  if old[CHARGED] ~= charged or old[LAPSED] ~= lapsed or old[BALANCE] ~= free then return {STALE} end
-  local moved = {[GRANTED] = charged + lapsed + free, [CHARGED] = charged, [LAPSED] = lapsed, [BALANCE] = free}
-  for column, tokens in pairs(moved) do
-    move(old, column, nil, tokens)
-    move(new, nil, column, tokens)
+  -- Tokens come out of the balance, or are granted as they are spent where the plan is unlimited.
+  local function spend(columns, limited, to, tokens)
+    local from, sign = GRANTED, 1
+    if limited then from, sign = BALANCE, -1 end
+    columns[from], columns[CHANGED] = columns[from] + sign * tokens, true
+    columns[to] = columns[to] + tokens
   end
-  old[PERIOD], old[GIVEN] = -1, 0
-  redis.call('HSET', former[1] .. 'balance:' .. former[2], 'renamed', whole(now))
-  new[PERIOD], new[GIVEN] = item[7], item[8]
-  record(who[1], item[9])
-  return {DONE}
-end
 
--- who, throttle, cap, whether room in the throttle is taken: how all of it stands.
-function items.look(item)
-  local who, state = item[2], bucket(item[3])
-  local columns = account(who[1], who[2])
-  if stale(columns, who) then return as_found(STALE, columns) end
-  if item[5] and state then
-    if state.level < state.cost then return {THROTTLED, state.level} end
-    take(state, 1)
+  -- A cap: 0 for none, or 1, the prefix of its shard, its window's key, count, microseconds, and the record before the
+  -- time and after it. Gives nil for none, and where the rest begins.
+  local function capped(words)
+    if byte(words) == 0 then return nil, 2 end
+    local _, prefix, key, count, window, before, after, rest = struct_unpack('>BI4c0I4c0ddI4c0I4c0', words)
+    return {prefix = prefix, key = key, count = count, window = window, before = before, after = after}, rest
   end
-  local reply = as_found(DONE, columns)
-  reply[9] = level(state)
-  if item[4] then reply[10], reply[11] = room(item[4]) end
-  return reply
-end
 
--- Pairs of prefix and records, of what moves no tokens.
-function items.note(item)
-  for _, noted in ipairs(item[2]) do record(noted[1], noted[2]) end
-  return {DONE}
-end
-
--- Nothing but whether the node lacks something.
-function items.verify()
-  return {behind and OVERTAKEN or DONE}
-end
-
--- key, when it expires in wall-clock milliseconds, fingerprint, operation; raw content: if the item before was done.
-function items.keep(item)
-  if before[1] == DONE then
-    redis.call('HSET', item[2], 'fingerprint', item[4], 'operation', item[5], 'until', item[3], 'remaining', before[2],
-      'content', raw)
-    redis.call('PEXPIREAT', item[2], item[3])
+  -- How many more there is room for, and the microseconds until there is any.
+  local function room(cap)
+    redis.call('ZREMRANGEBYSCORE', cap.key, '-inf', '(' .. whole(now - cap.window))
+    local excess = redis.call('ZCARD', cap.key) - cap.count
+    if excess < 0 then return -excess, 0 end
+    local oldest = redis.call('ZRANGE', cap.key, excess, excess, 'WITHSCORES')
+    return 0, oldest[2] + cap.window - now
   end
-end
 
--- key: if the item before was done.
-function items.forget(item)
-  if before[1] == DONE then redis.call('DEL', item[2]) end
+  local function force(cap, place)
+    redis.call('ZADD', cap.key, whole(now), KEYS[2] .. ' ' .. ARGV[2] .. ' ' .. place)
+    record(cap.prefix, cap.before, string.format('%.6f', now / 1000000), cap.after)
+  end
+
+  -- Throttle, cap and balance, all or none: a refusal's reply, or nil once throttle and cap are taken.
+  local function refused(columns, state, limited, cap, tokens, place)
+    if state and state[LEVEL] < state[COST] then return {THROTTLED, state[LEVEL]} end
+    if cap then
+      local left, wait = room(cap)
+      if left == 0 then return {CAPPED, wait} end
+    end
+    if limited then
+      if columns[BALANCE] < tokens then return {SHORT, level(state)} end
+    elseif columns[GRANTED] + tokens > MOST then
+      return {BEYOND}
+    end
+    take(state)
+    if cap then force(cap, place) end
+    return nil
+  end
+
+  -- Tokens return to a column: to the balance, to what has lapsed, or they were granted for this alone and are no more.
+  local function give(columns, from, to, tokens)
+    columns[CHANGED] = true
+    columns[from] = columns[from] - tokens
+    if to == GRANTED then tokens = -tokens end
+    columns[to] = columns[to] + tokens
+  end
+
+  -- Amount: tokens. Cap: a charge that is admitted and recorded by itself.
+  operations[SALE] = function(place, columns, state, limited, tokens)
+    local refusal = refused(columns, state, limited, capped(ARGV[place + 5]), tokens, place)
+    if refusal then return refusal end
+    spend(columns, limited, CHARGED, tokens)
+    record(columns[PREFIX], ARGV[place + 4])
+    return standing(columns, state)
+  end
+
+  -- The same where something is reused: never asked where the node lacks entries of the log.
+  operations[REUSE] = operations[SALE]
+
+  -- Amount: tokens. Cap, operation, what is kept of it while it is open.
+  operations[RESERVE] = function(place, columns, state, limited, tokens)
+    local cap, rest = capped(ARGV[place + 5])
+    local refusal = refused(columns, state, limited, cap, tokens, place)
+    if refusal then return refusal end
+    local operation, kept = struct_unpack('>I4c0I4c0', ARGV[place + 5], rest)
+    spend(columns, limited, RESERVED, tokens)
+    redis.call('HSET', columns[PREFIX] .. 'open', operation, kept)
+    record(columns[PREFIX], ARGV[place + 4])
+    return standing(columns, state)
+  end
+
+  -- Amounts: tokens charged, tokens reserved. Where the rest returns to, operation.
+  operations[CLOSE] = function(place, columns, state, _, charged, reserved)
+    local to, operation = struct_unpack('>BI4c0', ARGV[place + 5])
+    if redis.call('HDEL', columns[PREFIX] .. 'open', operation) == 0 then return {GONE} end
+    give(columns, RESERVED, CHARGED, charged)
+    give(columns, RESERVED, to, reserved - charged)
+    record(columns[PREFIX], ARGV[place + 4])
+    return standing(columns, state)
+  end
+
+  -- Amount: tokens charged. Where they return to.
+  operations[REFUND] = function(place, columns, state, _, tokens)
+    give(columns, CHARGED, byte(ARGV[place + 5]), tokens)
+    record(columns[PREFIX], ARGV[place + 4])
+    return standing(columns, state)
+  end
+
+  -- Amount: 1 where room in the throttle is taken. Cap: how all of it stands.
+  operations[LOOK] = function(place, columns, state, _, taken)
+    if taken == 1 and state then
+      if state[LEVEL] < state[COST] then return {THROTTLED, state[LEVEL]} end
+      take(state)
+    end
+    local reply, cap = {DONE, unpack(columns, 1, 7)}, capped(ARGV[place + 5])
+    reply[9] = level(state)
+    if cap then reply[10], reply[11] = room(cap) end
+    return reply
+  end
+
+  -- Key, when it expires in wall-clock milliseconds, fingerprint, operation, content: if the item before was done.
+  operations[KEEP] = function(place, status, remaining)
+    if status ~= DONE then return nil end
+    local key, expires, fingerprint, operation, content = struct_unpack('>I4c0I4c0I4c0I4c0I4c0', ARGV[place], 2)
+    redis.call('HSET', key, 'fingerprint', fingerprint, 'operation', operation, 'until', expires,
+      'remaining', remaining, 'content', content)
+    redis.call('PEXPIREAT', key, expires)
+    return nil
+  end
 end
