@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable
 from functools import lru_cache
+from math import floor
 
 import orjson
 from multidict import CIMultiDict
@@ -33,6 +34,7 @@ from gateway.rfc9111.storing import new_stored
 _NO_FIELDS = CIMultiDict[str]()
 _VIA = b"Via: 1.1 gateway\r\n"
 _GZIP = b"Content-Encoding: gzip\r\n"
+_AGE = b"Age: %d\r\n"
 
 
 class Answering:
@@ -54,9 +56,9 @@ class Answering:
         first = status_line(stored.status, stored.reason or phrase(stored.status))
         return b"".join((first, stored.head, _GZIP if packed else b""))
 
-    def aged(self, op: Operation, age: float) -> bytes:
-        """The lines that stay the same for all hits while age and ttl do."""
-        return _age_line(op, age) + _handled(op)
+    def aged(self, age: float, ttl: float) -> bytes:
+        """The lines that stay the same for all hits while age and ttl do, in whole seconds."""
+        return _OF_HITS % (age, floor(ttl))
 
     def pages(self, op: Operation) -> bytes:
         """What web pages are told of a route with `cors`."""
@@ -144,7 +146,7 @@ class Answering:
 
 
 def _age_line(op: Operation, age: float) -> bytes:
-    return b"Age: %d\r\n" % age if op.ttl is not None or age >= 1 else b""
+    return _AGE % age if op.ttl is not None or age >= 1 else b""
 
 
 def _handled(op: Operation, origin: str = "") -> bytes:
@@ -156,6 +158,10 @@ def _handled(op: Operation, origin: str = "") -> bytes:
 @lru_cache(maxsize=256)
 def _handled_here(status: CacheStatus) -> bytes:
     return cache_status_line(status) + _VIA
+
+
+# As for any hit, but for its ttl.
+_OF_HITS = _AGE + _handled_here(CacheStatus(hit=True, ttl=0)).replace(b"ttl=0", b"ttl=%d")
 
 
 def receipt_line(operation: int | None) -> bytes:

@@ -42,6 +42,14 @@ class _Asked(NamedTuple):
     demanded_quote: Quote | None
 
 
+class Sought(NamedTuple):
+    """What a request line seeks: the route that takes it, the canonical query, the route's flags that are on."""
+
+    matched: Matched
+    query: Query
+    on: frozenset[str]
+
+
 class Preparer:
     """Prepares requests by one snapshot. Raises ValueError for routes that cannot work (`Router`, `strip_prefix`)."""
 
@@ -69,6 +77,21 @@ class Preparer:
             if route.cors is not None:
                 problem.fields += answer_fields(route.cors, request.fields.get("Origin"))
             raise
+
+    def sought(self, request: Request) -> Sought:
+        """What a GET or HEAD seeks. Raises `Problem` as `prepare` does, for all that its target and Host tell."""
+        asked, target = self.asked(request)
+        matched = self.taken(request, asked, target.path)
+        return Sought(matched, target.query, flags_on(target.query, self._provisions[matched.place].flags))
+
+    def key_like(self, known: Prepared, sought: Sought) -> str:
+        """The cache key of a lookup with the method, fields and account of `known`, that seeks the same but elsewhere.
+
+        Route and flags are the same, so that path and query alone make a difference.
+        """
+        provision = self._provisions[sought.matched.place]
+        _, keyed = provision.targets(provision.below(sought.matched.path), sought.query, known.intent)
+        return self._key(known.request, provision, known.scope, keyed)
 
     def account_of(self, request: Request) -> Account:
         """Who asks for one of the gateway's own resources. Raises `Problem` as `prepare` does."""

@@ -9,13 +9,13 @@ from gateway.admission.prepared import Prepared
 from gateway.admission.pricing import charges
 from gateway.admission.provision import Intent
 from gateway.admission.snapshot import AheadPolicy, Route, Snapshot
-from gateway.admission.target import canonical
 from gateway.answers.splice import accepts_gzip
 from gateway.fastlane.heads import NEW
 from gateway.fastlane.who import Who
 from gateway.lookup import Lookup
 from gateway.messages import Splice
 from gateway.metrics import Answered
+from gateway.rfc9111.freshness import age_at, lasting
 from gateway.rfc9111.reuse import Decision, Reuse
 from gateway.rfc9111.stored import StoredResponse
 
@@ -50,7 +50,9 @@ class What:
     That holds until `until` (steady seconds) and while `variants` are what is stored under the key. The message of a
     hit begins with `opening`, which is `head` and what the second adds, and its content with `content`. Where tokens go
     into it (`splice`) something follows that is another for each, and then `closing`. `form` is made of all this by
-    `messages`. Hits are counted by `answered`.
+    `messages`. Hits are counted by `answered`. As long as `variants` are the same nothing but time tells whether
+    `stored` may still be reused: its age when it was `received`, and its `lasting` freshness lifetime, which is None
+    until somebody asks, and -inf where more has to be looked at.
     """
 
     __slots__ = (
@@ -59,9 +61,12 @@ class What:
         "content",
         "form",
         "head",
+        "initial_age",
         "key",
+        "lasting",
         "opening",
         "plan",
+        "received",
         "splice",
         "stored",
         "until",
@@ -75,22 +80,31 @@ class What:
         self.plan = plan
         self.key = key
         self.until = float("-inf")
+        self.lasting: float | None = None
+        self.initial_age = self.received = 0.0
         self.variants: tuple[StoredResponse, ...] = ()
         self.head = self.opening = self.content = self.closing = b""
         self.splice: Splice | None = None
         self.form: tuple[bytes, bytes] | None = None
 
+    def aged(self, now: float) -> tuple[float, float]:
+        """Age and ttl at `now`, as decided for what is stored; a ttl that is not positive where that is to be asked."""
+        if self.lasting is None:
+            stored, policy = self.stored, self.plan.lookup.cache.policy
+            self.initial_age, self.received = stored.initial_age, stored.received
+            self.lasting = lasting(stored, policy) or 0.0
+        age = age_at(now, self.initial_age, self.received)
+        return age, self.lasting - age
 
-def is_plain(prepared: Prepared, who: Who, secret: frozenset[str]) -> bool:
-    """Whether `who` asks for a plain lookup, with no conditions and no parameter that is `secret`."""
+
+def is_plain(prepared: Prepared, who: Who) -> bool:
+    """Whether `who` asks for a plain lookup, with no conditions."""
     if prepared.intent is not Intent.lookup or prepared.request.body is not None:
         return False
     if prepared.demands is not None or prepared.conditional or prepared.ranged or prepared.max_tokens is not None:
         return False
     # Fields that Connection nominates were taken off.
-    if prepared.request.fields is not who.fields:
-        return False
-    return not secret or all(name not in secret for name, _ in canonical(prepared.request.target).query)
+    return prepared.request.fields is who.fields
 
 
 def planned(lookup: Lookup, who: Who, snapshot: Snapshot, pages: bytes) -> Plan | None:
@@ -123,7 +137,7 @@ def hit_of(plan: Plan, variants: tuple[StoredResponse, ...], decision: Decision)
         return None
     stored, status, price = decision.stored, decision.stored.status, plan.route.price
     # Faults are logged one by one, and a 204 or 304 is framed otherwise.
-    if not 200 <= status < 400 or status in (204, 304) or len(stored.body) > _LONGEST_BODY:
+    if not 200 <= status < 400 or status in (204, 304) or stored.length > _LONGEST_BODY:
         return None
     if price is not None and not charges(price, status):
         return None
@@ -134,10 +148,15 @@ def hit_of(plan: Plan, variants: tuple[StoredResponse, ...], decision: Decision)
 
 def holds_until(plan: Plan, reuse: Reuse, now: float) -> float:
     """When Age or ttl is another one, or the response is to be fetched ahead; steady seconds."""
-    until = now + min(1 - reuse.age % 1, reuse.ttl % 1)
+    until = changes_at(reuse.age, reuse.ttl, now)
     if plan.ahead is None or reuse.stored.hits < 0:
         return until
     return min(until, now + _before_last(plan.ahead, reuse))
+
+
+def changes_at(age: float, ttl: float, now: float) -> float:
+    """When one of them is another number of whole seconds."""
+    return now + min(1 - age % 1, ttl % 1)
 
 
 def _is_due_ahead(plan: Plan, reuse: Reuse) -> bool:

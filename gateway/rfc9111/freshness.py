@@ -78,9 +78,14 @@ def _age_value(fields: Fields) -> float:
 
 def current_age(stored: StoredResponse, now: float) -> float:
     """Seconds since the origin made or validated the response (§4.2.3); `now` in steady seconds."""
+    return age_at(now, stored.initial_age, stored.received)
+
+
+def age_at(now: float, initial_age: float, received: float) -> float:
+    """`current_age` of a response that was so old when it was received."""
     # A steady clock begins anew with each process, and may begin behind what another process stored.
-    resident = now - stored.received
-    return stored.initial_age + resident if resident > 0 else stored.initial_age
+    resident = now - received
+    return initial_age + resident if resident > 0 else initial_age
 
 
 def needs_validation(terms: Terms, status: int, policy: Policy, ttl: float) -> bool:

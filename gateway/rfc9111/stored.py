@@ -6,7 +6,7 @@ from inspect import signature
 from marshal import dumps, loads
 from operator import attrgetter
 from struct import Struct
-from typing import Any, cast
+from typing import Any
 
 from gateway.messages import Splice
 from gateway.rfc9111.folding import folded, unfolded
@@ -109,7 +109,8 @@ class StoredResponse:
     @property
     def status(self) -> int:
         """The status code."""
-        return cast("int", _read_status(self._packed, _STATUS)[0])
+        status: int = _read_status(self._packed, _STATUS)[0]
+        return status
 
     @property
     def reason(self) -> str:
@@ -125,6 +126,11 @@ class StoredResponse:
     def body(self) -> bytes:
         """The content."""
         return self._packed[self._content_at :] if self._content is None else self._content
+
+    @property
+    def length(self) -> int:
+        """Bytes of the content."""
+        return len(self._packed) - self._content_at if self._content is None else len(self._content)
 
     @property
     def terms(self) -> Terms:
@@ -155,17 +161,20 @@ class StoredResponse:
     @property
     def began(self) -> float:
         """When its request was sent."""
-        return cast("float", _read_time(self._packed, _BEGAN)[0])
+        began: float = _read_time(self._packed, _BEGAN)[0]
+        return began
 
     @property
     def received(self) -> float:
         """When it came."""
-        return cast("float", _read_time(self._packed, _RECEIVED)[0])
+        received: float = _read_time(self._packed, _RECEIVED)[0]
+        return received
 
     @property
     def initial_age(self) -> float:
         """How old it was then, in seconds."""
-        return cast("float", _read_time(self._packed, _INITIAL_AGE)[0])
+        initial_age: float = _read_time(self._packed, _INITIAL_AGE)[0]
+        return initial_age
 
     @property
     def forced(self) -> bool:
@@ -219,12 +228,14 @@ class StoredResponse:
         terms, rest = _read_lengths(self._packed, _LENGTHS)
         begin = _FIXED.size + terms
         # Nothing but this process has written it.
-        return cast("_Rest", loads(self._packed[begin : begin + rest]))  # noqa: S302
+        unpacked: _Rest = loads(self._packed[begin : begin + rest])  # noqa: S302
+        return unpacked
 
     @property
     def _content_at(self) -> int:
         terms, rest = _read_lengths(self._packed, _LENGTHS)
-        return cast("int", _FIXED.size + terms + rest)
+        at: int = _FIXED.size + terms + rest
+        return at
 
 
 PARAMETERS = tuple(signature(StoredResponse).parameters)

@@ -22,7 +22,7 @@ from admission.snapshots import (
 from gateway.admission.forwarding import forwarded
 from gateway.admission.prepare import Preparer
 from gateway.admission.provision import Intent
-from gateway.admission.snapshot import CachePolicy, KeySource, Route
+from gateway.admission.snapshot import CachePolicy, KeySource, Route, Share
 from gateway.errors import Problem, Reason
 from gateway.messages import Request
 from gateway.rfc9111.stored import Policy
@@ -225,3 +225,45 @@ def test_one_host_is_one_key_and_told_in_one_way(target: str, host: str) -> None
     one, two = (Preparer(snapshot).prepare(request) for request in (plain, other))
     assert one.key == two.key
     assert forwarded(one, snapshot) == forwarded(two, snapshot)
+
+
+LIKE: dict[str, tuple[str, str, bool]] = {
+    "path": (PRODUCT, "/v1/products/8", True),
+    "spelled": (PRODUCT, "/v1/products/%38", True),
+    "query": (f"{PRODUCT}?b=1&a=2&a=1", "/v1/products/8?utm=3&c", True),
+    "one-flag": (f"{PRODUCT}?include_offers", "/v1/products/8?x&include_offers=1", True),
+    "no-flag": (PRODUCT, "/v1/products/8?include_offers=0", True),
+    "another-flag": (f"{PRODUCT}?include_offers", "/v1/products/8?include_reviews", False),
+    "forced": (PRODUCT, f"{PRODUCT}?force_refresh", False),
+    "another-route": (PRODUCT, "/elsewhere", False),
+}
+
+
+@pytest.mark.parametrize("scope", ["everyone", "key"])
+@pytest.mark.parametrize(("known", "target", "alike"), LIKE.values(), ids=LIKE)
+def test_what_seeks_the_same_elsewhere_has_the_key_and_price_it_would_have(
+    known: str, target: str, alike: bool, scope: str
+) -> None:
+    cache = replace(TTL, share=Share[scope], vary_on=("X-Api-Version",), query_ignore=frozenset({"utm"}))
+    preparer = Preparer(make_snapshot(seed_route(cache=replace(cache, query_sort=True)), CACHED))
+    one, other = [make_request(each, fields={"X-Api-Version": "2"}) for each in (known, target)]
+    before, after = preparer.sought(one), preparer.sought(other)
+    assert ((before.matched.place, before.on) == (after.matched.place, after.on)) is alike
+    if alike:
+        prepared, anew = preparer.prepare(one), preparer.prepare(other)
+        assert preparer.key_like(prepared, after) == anew.key
+        assert (prepared.quote, prepared.intent, prepared.scope) == (anew.quote, anew.intent, anew.scope)
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        (f"{PRODUCT}?include_offers=maybe", Reason.bad_flag),
+        ("/a//b", Reason.ambiguous_target),
+        ("/%2D/livez", Reason.no_route),
+    ],
+)
+def test_what_is_sought_is_refused_as_the_request_is(target: str, reason: Reason) -> None:
+    with pytest.raises(Problem) as caught:
+        Preparer(make_snapshot(seed_route())).sought(make_request(target))
+    assert caught.value.reason is reason

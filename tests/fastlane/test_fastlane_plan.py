@@ -17,7 +17,7 @@ from support.in_process import Scripted
 from gateway.admission.prepare import Preparer
 from gateway.admission.snapshot import AheadPolicy, CachePolicy, ClientDirectives, Price, Rate, Route
 from gateway.admission.tagging import Tag
-from gateway.fastlane.plan import Plan, hit_of, holds_until
+from gateway.fastlane.plan import Plan, What, changes_at, hit_of, holds_until
 from gateway.lookup import Live, Lookup
 from gateway.operation import Operation
 from gateway.rfc9111.reuse import Decision, Detail, Fetch, Fwd, Reuse, ReuseWhileRevalidating, Validate
@@ -263,6 +263,33 @@ def test_age_and_ttl_are_what_the_full_lane_says_at_every_moment(
             assert isinstance(full, Reuse)
             assert (int(full.age), floor(full.ttl)) == (int(reuse.age), floor(reuse.ttl))
             assert said(plan, stored, moment) == said(plan, stored, now)
+
+
+@given(
+    age=AGES,
+    lifetime=st.one_of(st.none(), SECONDS, st.integers(1, 3000).map(float)),
+    policy=st.builds(
+        Policy,
+        ttl=st.floats(0.25, 4000),
+        ttl_jitter=st.sampled_from([0.0, 0.5]),
+        override_origin=st.booleans(),
+        stale_while_revalidate=st.sampled_from([0.0, 9.0]),
+    ),
+    moments=st.lists(AGES, min_size=1, max_size=5),
+)
+def test_what_has_been_decided_once_ages_as_if_it_were_decided_anew(
+    age: float, lifetime: float | None, policy: Policy, moments: list[float]
+) -> None:
+    plan, stored = a_plan(policy, None), a_response(age, lifetime, 0.0, 0)
+    what = What(plan, "key")
+    what.stored = stored
+    for now in [EPOCH + passed for passed in moments]:
+        reuse = hit_of(plan, (stored,), plan.lookup.decide((stored,), now))
+        told, ttl = what.aged(now)
+        assert (reuse is not None) is (ttl > 0)
+        if reuse is not None:
+            assert (told, ttl) == (reuse.age, reuse.ttl)
+            assert changes_at(told, ttl, now) == holds_until(plan, reuse, now)
 
 
 DECISIONS: dict[str, Callable[[StoredResponse], Decision]] = {
