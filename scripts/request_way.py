@@ -21,6 +21,7 @@ CALLS: Mapping[str, tuple[str, str]] = {
     "lane.take": ("read", "whole, plain heads, as their bytes arrive"),
     "listener.read": ("read", "everything else: aiohttp's parser, limits, who is at the other end"),
     "heads.known": ("read", "field lines that aiohttp's parser has read before: who asks"),
+    "heads.recognised": ("read", "the same but for the key: who asks"),
     "planning.find": ("prepare", "the request line: what for"),
     "preparer.prepare": ("prepare", "one form of the target; route, account, intent, price, cache key"),
     "once.answer": ("prepare", "forced, with an Idempotency-Key: the first answer again"),

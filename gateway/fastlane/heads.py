@@ -8,7 +8,6 @@ of the plainest kind.
 import re
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from sys import getsizeof
 from typing import NamedTuple, Protocol, assert_never
 
 from multidict import CIMultiDict
@@ -18,6 +17,8 @@ from gateway.admission.peers import is_trusted
 from gateway.admission.snapshot import Account, Scope, Share, Snapshot
 from gateway.errors import Problem
 from gateway.fastlane.generations import Generations
+from gateway.fastlane.keyed import Keyed
+from gateway.fastlane.sizes import size_of_fields
 from gateway.fastlane.who import Seat, Who
 from gateway.messages import Fields, Request
 from gateway.untracked import untracked
@@ -36,8 +37,8 @@ _MOST_NEW = 3
 _LONGEST_ID = 128
 _FRAMED = frozenset({"content-length", "expect", "transfer-encoding", "upgrade"})
 _VERSION = (1, 1)
-# What one remembered set of field lines takes, and each field of it, besides lines and values, about.
-_EACH, _EACH_FIELD = 500, 100
+# What one remembered set of field lines takes, besides lines and fields, about.
+_EACH = 500
 
 Given = Sequence[tuple[str, str]]
 """The fields of one request that are new in every request."""
@@ -87,7 +88,8 @@ class Heads:
         self._share = _finest(snapshot)
         # Behind a proxy that is believed the same head means something else.
         each = room // 2 if self._trusted else room
-        self._known = {believed: Generations[Who](each, _size) for believed in (False, True)}
+        self._known = {believed: Generations[Who](each - each // 8, _size) for believed in (False, True)}
+        self._keyed = {believed: Keyed(self._credentials, each // 8) for believed in (False, True)}
 
     def believes(self, peer: str) -> bool:
         """Whether this address is a proxy's whose word counts."""
@@ -118,6 +120,18 @@ class Heads:
             and (who := self._who(peer, lines, fields)) is not None
         ):
             known.keep(lines, who)
+            self._keyed[self.believes(peer)].learn(lines, who.fields)
+
+    def recognised(self, peer: str, lines: bytes) -> Who | None:
+        """Who sends `lines` that differ in nothing but the key from some that are known; from then on they are, too.
+
+        Raises Problem where the account's grant is due and cannot be written.
+        """
+        fields = self._keyed[self.believes(peer)].read(lines)
+        who = None if fields is None else self._who(peer, lines, fields)
+        if who is not None:
+            self.known(peer).keep(lines, who)
+        return who
 
     def forget(self, who: Who) -> None:
         """Whose key may not be the account's any more: whoever sends it is read anew."""
@@ -126,7 +140,9 @@ class Heads:
 
     def shrink(self, most: int) -> bool:
         """Give up to so many of what is remembered back; False once nothing is left."""
-        return any(known.shrink(most) for known in self._known.values())
+        if any(known.shrink(most) for known in self._known.values()):
+            return True
+        return any(keyed.shrink(most) for keyed in self._keyed.values())
 
     def _who(self, peer: str, lines: bytes, fields: Fields) -> Who | None:
         presents = any(name.lower() in self._credentials for name in fields)
@@ -171,11 +187,6 @@ def request_of(line: bytes, who: Who, peer: str, longest: int, scheme: str = "ht
     if found is None or len(found[2]) > longest:
         return None
     return Request(found[1].decode(), found[2].decode(), who.fields, peer, scheme=scheme)
-
-
-def size_of_fields(fields: Fields) -> int:
-    """About the bytes that they take; a name is there as it was sent and as it is compared."""
-    return sum([_EACH_FIELD + 2 * len(name) + getsizeof(value) for name, value in fields.items()])
 
 
 def _size(who: Who) -> int:

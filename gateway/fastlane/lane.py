@@ -108,7 +108,7 @@ class FastLane:
         who = whos.get(data[end:])
         if who is None:
             lines, given = stripped(data[end:])
-            who, id_ = whos.get(lines), given_id(given)
+            who, id_ = whos.get(lines) or self._heads.recognised(address, lines), given_id(given)
             if who is None:
                 return 0
         what = self._planning.find(who, line, address, turn.now)

@@ -6,8 +6,8 @@ from gateway.admission.keys import credential_parameters
 from gateway.admission.prepare import Preparer, Sought
 from gateway.answering import Answering
 from gateway.fastlane.generations import Generations
-from gateway.fastlane.heads import size_of_fields
 from gateway.fastlane.plan import Plan, is_plain, planned
+from gateway.fastlane.sizes import size_of_fields
 from gateway.fastlane.who import Who
 from gateway.lookup import Live, Lookup
 from gateway.messages import Request

@@ -289,13 +289,13 @@ ROWS = [
     repeated("throttled", ".FF..", "/plain/{}", key=secret("slow")),
     repeated("used up", ".FFF..", "/plain/{}", key=secret("prepaid")),
     repeated("used up for now", ".FFF..", "/v1/products/{}?include_offers=0", key=secret("monthly")),
-    Row("one balance", "..FF..", [ask("/plain/{}", key=secret(f"shared-{n % 2 + 1}")) for n in range(6)]),
+    Row("one balance", ".FFF..", [ask("/plain/{}", key=secret(f"shared-{n % 2 + 1}")) for n in range(6)]),
     Row("test key", ".F..F", [ask("/plain/{}", key=key) for key in (KEY, KEY, TEST_KEY, TEST_KEY, KEY)]),
     repeated("looks only", ".FF", "/plain/{}", key=secret("looks")),
     repeated("looks not at all", "...", "/plain/{}", key=secret("refreshes")),
     Row(
         "organization's",
-        "...FF",
+        "..FFF",
         [ask("/org/{}", key=key) for key in (KEY, OTHER_KEY, secret("charlie"), OTHER_KEY, KEY)],
     ),
     Row(
