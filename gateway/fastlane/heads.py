@@ -17,7 +17,7 @@ from gateway.admission.peers import is_trusted
 from gateway.admission.snapshot import Account, Scope, Share, Snapshot
 from gateway.errors import Problem
 from gateway.fastlane.generations import Generations
-from gateway.fastlane.keyed import Keyed
+from gateway.fastlane.keyed import Keyed, in_any_case
 from gateway.fastlane.sizes import size_of_fields
 from gateway.fastlane.who import Seat, Who
 from gateway.messages import Fields, Request
@@ -29,10 +29,10 @@ ROOM = 128 << 20
 _LONGEST = 4096
 _MOST_FIELDS = 64
 _LINE = re.compile(rb"(GET|HEAD) (/(?!-?/)[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*) HTTP/1\.1")
-# What follows must be a line of its own, not the rest of this one (RFC 9112 §5.2).
-_NEW = re.compile(rb"\r\n((?i:x-request-id|traceparent|tracestate)): ([!-~]+)(?=\r\n[^ \t])")
 NEW = frozenset({"x-request-id", "traceparent", "tracestate"})
 """Lower-case names of the fields that are new in every request."""
+# What follows must be a line of its own, not the rest of this one (RFC 9112 §5.2).
+_NEW = re.compile(rb"\r\n(%b): ([!-~]+)(?=\r\n[^ \t])" % in_any_case(NEW))
 _MOST_NEW = 3
 _LONGEST_ID = 128
 _FRAMED = frozenset({"content-length", "expect", "transfer-encoding", "upgrade"})
@@ -40,8 +40,8 @@ _VERSION = (1, 1)
 # What one remembered set of field lines takes, besides lines and fields, about.
 _EACH = 500
 
-Given = Sequence[tuple[str, str]]
-"""The fields of one request that are new in every request."""
+Given = Sequence[tuple[bytes, bytes]]
+"""Names and values of the fields of one request that are new in every request."""
 
 
 class Parsed(Protocol):
@@ -169,15 +169,14 @@ def stripped(lines: bytes) -> Stripped:
     parts = _NEW.split(lines)
     if len(parts) == 1 or len(parts) > 1 + 3 * _MOST_NEW:
         return Stripped(lines, ())
-    given = [(name.decode(), value.decode()) for name, value in zip(parts[1::3], parts[2::3], strict=True)]
-    return Stripped(b"".join(parts[::3]), given)
+    return Stripped(b"".join(parts[::3]), [*zip(parts[1::3], parts[2::3], strict=True)])
 
 
 def given_id(given: Given) -> bytes | None:
     """The request's own id, where it gives one that may be kept."""
     for name, value in given:
-        if name.lower() == "x-request-id":
-            return value.encode() if len(value) <= _LONGEST_ID else None
+        if name.lower() == b"x-request-id":
+            return value if len(value) <= _LONGEST_ID else None
     return None
 
 

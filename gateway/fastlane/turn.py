@@ -76,7 +76,7 @@ def _operation(run: Run, own: str) -> Operation:
     line, _, rest = run.data.partition(b"\r\n")
     _, given = stripped(b"\r\n" + rest)
     who, plan = run.who, run.what.plan
-    fields = CIMultiDict([*who.fields.items(), *given])
+    fields = CIMultiDict([*who.fields.items(), *((name.decode(), value.decode()) for name, value in given)])
     request = Request(plan.lookup.prepared.request.method, line.split(b" ")[1].decode(), fields)
     prepared = replace(plan.lookup.prepared, account=who.account)
     op = Operation(request, own if run.id_ is None else run.id_.decode(), 0.0, prepared, plan.route.name)

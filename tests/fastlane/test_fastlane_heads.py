@@ -1,6 +1,7 @@
 """Heads: whatever is known means exactly what aiohttp's C parser reads from the same bytes."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import pytest
 from admission.snapshots import ACCOUNT, KEY, make_snapshot, seed_route
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from gateway.admission.snapshot import Account
-from gateway.fastlane.heads import NEW, Heads, given_id, request_of, stripped
+from gateway.fastlane.heads import NEW, Given, Heads, given_id, request_of, stripped
 from gateway.ledger.balance import Balance
 from gateway.ledger.seat import Seat
 from gateway.messages import Request
@@ -107,15 +108,15 @@ def learn(heads: Heads, data: bytes) -> None:
 def look_up(heads: Heads, data: bytes) -> tuple[Request, bytes | None] | None:
     """The request that is read without a parser, and its own id; None where that cannot be."""
     end = data.find(b"\r\n")
-    lines, new = data[end:], ()
+    lines, new = data[end:], cast("Given", ())
     who = heads.known(PEER).get(lines)
     if who is None:
-        lines, new = stripped(data[end:])  # type: ignore[assignment]
+        lines, new = stripped(data[end:])
         who = heads.known(PEER).get(lines)
     request = None if who is None else request_of(data[:end], who, PEER, 8 << 10)
     if request is None:
         return None
-    request.fields = CIMultiDict([*request.fields.items(), *new])
+    request.fields = CIMultiDict([*request.fields.items(), *((name.decode(), value.decode()) for name, value in new)])
     return request, given_id(new)
 
 
@@ -270,7 +271,7 @@ def test_lines_that_hold_no_new_field_are_themselves() -> None:
     ],
 )
 def test_given_id(given: list[tuple[str, str]], own: bytes | None) -> None:
-    assert given_id(given) == own
+    assert given_id([(name.encode(), value.encode()) for name, value in given]) == own
 
 
 def test_what_is_forgotten_is_to_be_learnt_anew() -> None:
