@@ -4,13 +4,14 @@ from itertools import count
 from typing import cast
 
 from gateway.answers.splice import closing_gzip, number
-from gateway.fastlane.plan import What
+from gateway.fastlane.plan import Plan
 from gateway.fastlane.run import Run
 
 # Opening, id, token lines, lines for web pages, Server-Timing, length, content in three parts.
 _MESSAGE = b"%bX-Request-Id: %b\r\n%b%b%bContent-Length: %d\r\n\r\n%b%b%b"
 _END, _LAST = b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"
 _NOTHING = b"", b"", b""
+_MOST_FORMS = 4
 
 
 def messages(run: Run, prefix: bytes, first: int, timing: bytes, wall: float) -> list[bytes]:
@@ -18,11 +19,11 @@ def messages(run: Run, prefix: bytes, first: int, timing: bytes, wall: float) ->
     form, what = run.form, run.what
     if not form.whole or run.lines is not None or what.plan.bodiless:
         return _each(run, prefix, first, timing, wall)
-    text = form.text(wall)
-    if what.form is None or what.form[0] is not text:
-        what.form = text, _form(what, text)
-    alone = len(run.clients) == 1
-    return (_alone if alone else _alike)(run, what.form[1], prefix, first, timing)
+    text, forms = form.text(wall), what.plan.forms
+    whole = forms.get(text)
+    if whole is None:
+        whole = _formed(what.plan, text)
+    return (_alone if len(run.clients) == 1 else _alike)(run, whole, prefix, first, timing)
 
 
 def last(message: bytes) -> bytes:
@@ -36,7 +37,7 @@ def _alone(run: Run, form: bytes, prefix: bytes, first: int, timing: bytes) -> l
     room, id_, content = b"%d" % cast("int", left), run.id_ or b"%b-%x" % (prefix, first), what.content
     end = rest if what.splice is not None and not what.plan.gzip else _ends(run, [rest])[0]
     length = len(content) + len(end) + len(what.closing)
-    return [form % (id_, rest, rest, room, rest, room, full, timing, length, content, end)]
+    return [form % (what.opening, id_, rest, rest, room, rest, room, full, timing, length, content, end, what.closing)]
 
 
 def _alike(run: Run, form: bytes, prefix: bytes, first: int, timing: bytes) -> list[bytes]:
@@ -44,11 +45,14 @@ def _alike(run: Run, form: bytes, prefix: bytes, first: int, timing: bytes) -> l
     # All numbers are there: its form tells of tokens and of a throttle.
     remainders, states = cast("list[int]", run.remainders()), cast("list[tuple[int, int]]", run.states)
     what, id_, rests = run.what, run.id_, [b"%d" % remaining for remaining in remainders]
-    content, ends = what.content, _ends(run, rests)
-    size = len(content) + len(what.closing)
+    opening, content, closing, ends = what.opening, what.content, what.closing, _ends(run, rests)
+    size = len(content) + len(closing)
     return [
         form
-        % (id_ or b"%b-%x" % (prefix, place), rest, rest, room, rest, room, full, timing, size + len(end), content, end)
+        % (
+            *(opening, id_ or b"%b-%x" % (prefix, place), rest, rest, room, rest, room, full),
+            *(timing, size + len(end), content, end, closing),
+        )
         for place, rest, (left, full), end in zip(count(first), rests, states, ends, strict=False)
         for room in [b"%d" % left]
     ]
@@ -78,11 +82,16 @@ def _ends(run: Run, rests: list[bytes]) -> list[bytes]:
     return [closing_gzip(splice, run.tokens, remaining) for remaining in run.remainders()]
 
 
-def _form(what: What, text: bytes) -> bytes:
-    """The form of `_alike`, good as long as opening and token lines stay the same."""
-    plan, tokens = what.plan, text.replace(b"%d", b"%d" % what.plan.tokens, 1)
-    rest = b"%bContent-Length: %d\r\n\r\n%b%b"
-    return b"".join((_plain(what.opening), b"X-Request-Id: %b\r\n", tokens, _plain(plan.pages), rest, what.closing))
+def _formed(plan: Plan, text: bytes) -> bytes:
+    """The form of `_alike` for all hits by `plan` that are told of their limits by `text`."""
+    tokens = text.replace(b"%d", b"%d" % plan.tokens, 1)
+    rest = b"%bContent-Length: %d\r\n\r\n%b%b%b"
+    whole = b"".join((b"%bX-Request-Id: %b\r\n", tokens, _plain(plan.pages), rest))
+    # The seconds until the next grant are others in each second.
+    if len(plan.forms) == _MOST_FORMS:
+        plan.forms.clear()
+    plan.forms[text] = whole
+    return whole
 
 
 def _plain(lines: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """What a request line asks for, as far as it stays the same: how it is priced, and how its answer begins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.admission.charge import Quote
 from gateway.admission.keys import withheld_fields
@@ -30,7 +30,7 @@ class Plan:
     """What lookups by one route, price and set of fields have in common; `lookup` is one of them.
 
     `quote` is None where nobody is charged. `counted`: a charge is the base price, and counted with all that are equal.
-    `pages` is what web pages are told.
+    `pages` is what web pages are told. `forms` are made by `messages`, for what is said of limits.
     """
 
     lookup: Lookup
@@ -42,6 +42,7 @@ class Plan:
     gzip: bool
     pages: bytes
     ahead: AheadPolicy | None
+    forms: dict[bytes, bytes] = field(default_factory=dict)
 
 
 class What:
@@ -49,17 +50,16 @@ class What:
 
     That holds until `until` (steady seconds) and while `variants` are what is stored under the key. The message of a
     hit begins with `opening`, which is `head` and what the second adds, and its content with `content`. Where tokens go
-    into it (`splice`) something follows that is another for each, and then `closing`. `form` is made of all this by
-    `messages`. Hits are counted by `answered`. As long as `variants` are the same nothing but time tells whether
-    `stored` may still be reused: its age when it was `received`, and its `lasting` freshness lifetime, which is None
-    until somebody asks, and -inf where more has to be looked at.
+    into it (`splice`) something follows that is another for each, and then `closing`. Hits are counted by `answered`.
+    As long as `variants` are the same nothing but time tells whether `stored` may still be reused: its age when it was
+    `received`, and its `lasting` freshness lifetime, which is None until somebody asks, and -inf where more has to be
+    looked at.
     """
 
     __slots__ = (
         "answered",
         "closing",
         "content",
-        "form",
         "head",
         "initial_age",
         "key",
@@ -85,7 +85,6 @@ class What:
         self.variants: tuple[StoredResponse, ...] = ()
         self.head = self.opening = self.content = self.closing = b""
         self.splice: Splice | None = None
-        self.form: tuple[bytes, bytes] | None = None
 
     def aged(self, now: float) -> tuple[float, float]:
         """Age and ttl at `now`, as decided for what is stored; a ttl that is not positive where that is to be asked."""

@@ -113,7 +113,7 @@ class Planning:
         age, ttl = what.aged(now)
         if ttl <= 0:
             return False
-        what.opening, what.form = what.head + self._answering.aged(age, ttl), None
+        what.opening = what.head + self._answering.aged(age, ttl)
         what.until = changes_at(age, ttl, now)
         return True
 
@@ -128,7 +128,7 @@ class Planning:
             variants = self._take_in(what, stored)
         # What was put out for room as it was cut open is not looked at any more when something becomes of it.
         held = stored in variants
-        what.opening, what.form = what.head + self._answering.aged(reuse.age, reuse.ttl), None
+        what.opening = what.head + self._answering.aged(reuse.age, reuse.ttl)
         what.until = holds_until(plan, reuse, now) if held else now
         what.lasting = None if held and plan.ahead is None else -inf
         return True
@@ -154,9 +154,9 @@ class Planning:
 def _size(what: What) -> int:
     """About the bytes that it takes: its content is its own, or soon the last that is left of what was stored.
 
-    So are the variants beside it, of any size, which it holds to be told of a change. Its form repeats its opening.
+    So are the variants beside it, of any size, which it holds to be told of a change.
     """
     splice, others = what.splice, [variant for variant in what.variants if variant is not what.stored]
-    said = len(what.key) + len(what.head) + 2 * len(what.opening) + len(what.content)
+    said = len(what.key) + len(what.head) + len(what.opening) + len(what.content)
     taken = _EACH + said + sum(map(size_of, others))
     return taken + (0 if splice is None else len(splice.opened) + len(splice.packed or b""))

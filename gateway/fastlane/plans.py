@@ -13,8 +13,8 @@ from gateway.lookup import Live, Lookup
 from gateway.messages import Request
 from gateway.operation import Operation
 
-# What each that is remembered takes besides the request that it was made of, about.
-_EACH = 3000
+# What each that is remembered takes with its forms, besides the request that it was made of, about.
+_EACH = 6000
 
 
 class Plans:

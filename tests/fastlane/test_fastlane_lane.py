@@ -1,6 +1,7 @@
 """FastLane: what it is shown it answers or gives back, whole, each exactly once."""
 
 import asyncio
+import re
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -8,15 +9,18 @@ from typing import Any
 
 import pytest
 from admission.snapshots import seed_route
-from fastlane.laned import ACCOUNTS, ADDRESS, ALPHA, BRAVO, Client, bearer, laned
+from fastlane.laned import ACCOUNTS, ADDRESS, ALPHA, BRAVO, Client, Laned, bearer, laned
 from fastlane.parsing import head
 
 from gateway.admission.charge import Charge
-from gateway.admission.snapshot import Plan, Rate, ThrottlePolicy
+from gateway.admission.snapshot import Every, Plan, Rate, Route, ThrottlePolicy
 from gateway.fastlane import turn
+from gateway.fastlane.who import Who
 
 ASKED = head("GET /v1/products/1", bearer(ALPHA))
 SLOW = Plan("slow", throttle=ThrottlePolicy(Rate(1, 1.0), 1))
+FAST = ThrottlePolicy(Rate(1000, 1.0), 1000)
+STEADY = ("RateLimit-Policy", "X-RateLimit-Reset", "X-RateLimit-Throttle-Limit", "X-Tokens-Consumed", "Age", "Via")
 
 
 async def test_a_head_that_is_too_long_is_not_looked_at(tmp_path: Path) -> None:
@@ -139,3 +143,33 @@ async def test_of_very_many_some_wait_for_the_next_turn(tmp_path: Path) -> None:
         while not clients[-1].sent:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0)
         assert [len(client.sent) for client in clients] == [1] * 600
+
+
+@pytest.mark.parametrize("route", [seed_route(), seed_route(tokens_in_body=True)], ids=["plain", "tokens"])
+async def test_what_is_said_of_limits_is_what_the_full_lane_says_in_each_second(tmp_path: Path, route: Route) -> None:
+    """Of two accounts with other limits, in turn and several at once; few of their forms are kept."""
+    plans = {ALPHA: Plan("small", 500, Every.month, FAST), BRAVO: Plan("large", 900, Every.day, FAST)}
+    accounts = {key: replace(ACCOUNTS[key], plan=plan) for key, plan in plans.items()}
+    async with laned(tmp_path, route, accounts=accounts) as lanes:
+        heads = [head("GET /v1/products/1", bearer(key), "Origin: https://100%.example") for key in plans]
+        for data in heads:
+            assert await lanes.hit(data) is not None
+        for _ in range(6):
+            lanes.clock.advance(0.7)
+            for data in heads:
+                _, fast = await lanes.ask_at_once((data, data))
+                full = await lanes.ask_full(data)
+                assert fast is not None
+                assert [fast.fields.get(name) for name in STEADY] == [full.fields.get(name) for name in STEADY]
+                assert re.findall(r";t=\d+", fast.fields["RateLimit"]) == re.findall(
+                    r";t=\d+", full.fields["RateLimit"]
+                )
+        what = lanes.planning.find(who(lanes, heads[0]), b"GET /v1/products/1 HTTP/1.1", ADDRESS, lanes.clock.steady())
+        assert what is not None
+        assert 0 < len(what.plan.forms) <= 4
+
+
+def who(lanes: Laned, data: bytes) -> Who:
+    known = lanes.heads.known(ADDRESS).get(data[data.find(b"\r\n") :])
+    assert known is not None
+    return known
