@@ -79,14 +79,15 @@ class FastLane:
 
     def _runs(self, arrived: Sequence[tuple[Client, bytes]]) -> Iterator[tuple[list[Client], bytes]]:
         """Those who sent the same, one after the other, together."""
-        clients, last, believes = list[Client](), b"", self._heads.believes
+        clients, last, first, believes = list[Client](), b"", "", self._heads.believes
         for client, data in arrived:
-            if clients and data == last and believes(client.address) == believes(clients[0].address):
+            address = client.address
+            if data == last and clients and (address == first or believes(address) == believes(first)):
                 clients.append(client)
                 continue
             if clients:
                 yield clients, last
-            clients, last = [client], data
+            clients, last, first = [client], data, address
         yield clients, last
 
     def _admitted(self, turn: Turn, clients: Sequence[Client], data: bytes) -> int:

@@ -24,6 +24,9 @@ _LONGEST_BODY = 64 * 1024
 # What differs although the field lines are the same: from one request to the next, or with the connection.
 _OTHERS = NEW | WHENCE
 
+Form = tuple[bytes, ...]
+"""What stands around the numbers in the field lines that tell of a charge and its limits."""
+
 
 @dataclass(slots=True, eq=False)
 class Plan:
@@ -42,7 +45,7 @@ class Plan:
     gzip: bool
     pages: bytes
     ahead: AheadPolicy | None
-    forms: dict[bytes, bytes] = field(default_factory=dict)
+    forms: dict[bytes, Form] = field(default_factory=dict)
 
 
 class What:
