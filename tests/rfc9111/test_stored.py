@@ -58,6 +58,7 @@ def test_all_that_is_given_is_told(given: dict[str, Any]) -> None:
     stored = StoredResponse(**given)
     assert told(stored) == given
     assert stored.is_purged == (given["purged"] > given["began"])
+    assert stored.length == len(given["body"])
 
 
 @given(st.fixed_dictionaries(GIVEN), st.fixed_dictionaries({}, optional=GIVEN))
