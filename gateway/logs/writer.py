@@ -15,6 +15,8 @@ MOST_WAITING = 10_000
 _BATCH = 64 * 1024
 # In seconds: how long the end of the process waits for a reader that takes nothing.
 _PATIENCE = 2.0
+# In seconds, after each write: to wake the thread for every line takes whoever logs longer than the line itself.
+_REST = 0.01
 
 
 class Writer:
@@ -34,6 +36,7 @@ class Writer:
         self._lost = 0
         self._told = 0
         self._torn = False
+        self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
@@ -52,6 +55,7 @@ class Writer:
     def close(self) -> None:
         """Return once all lines are written, or after two seconds; later lines go nowhere."""
         self._waiting.put(None)
+        self._ending.set()
         self._thread.join(_PATIENCE)
 
     def _run(self) -> None:
@@ -59,6 +63,7 @@ class Writer:
         while not ended:
             lines, ended = self._gathered()
             self._write(lines)
+            self._ending.wait(_REST)
         if self._descriptor is not None:
             os.close(self._descriptor)
 

@@ -32,6 +32,21 @@ def test_lines_are_written_in_their_order(pipe: Pipe) -> None:
     assert (written + pipe.rest(), writer.dropped) == (b"".join(lines), 0)
 
 
+def test_the_thread_rests_after_a_write_and_takes_the_next_lines_together(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "_REST", 60)
+    writer = Writer(pipe.end, telling)
+    writer.put(b"first\n")
+    assert pipe.read() == b"first\n"
+    writes, write = list[bytes](), os.write
+    monkeypatch.setattr(os, "write", lambda end, data: (writes.append(data), write(end, data))[1])
+    for line in (b"second\n", b"third\n", b"fourth\n"):
+        writer.put(line)
+    writer.close()
+    assert writes == [b"second\nthird\nfourth\n"]
+
+
 def test_a_reader_that_is_stuck_is_never_waited_for_and_told_of_later(pipe: Pipe) -> None:
     pipe.fill()
     writer = Writer(pipe.end, telling)
