@@ -212,7 +212,8 @@ class Meter:
             raise RuntimeError(f"operation {reservation.reserve.id} is {reservation.state.value}, not {state.value}")
         account, wall = reservation.account, self._clock.wall()
         seat = self._seats.of(account)
-        self._renew(seat, wall)
+        if not seat.current(wall):
+            self._renew(seat, wall)
         return seat, wall
 
     def _end(self, reservation: Reservation, record: records.Record, state: State, tokens: int) -> None:

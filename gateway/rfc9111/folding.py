@@ -1,6 +1,7 @@
 """Names of groups beside a cache key: two of three parts of each are in that already, and there may be millions."""
 
 import re
+from functools import lru_cache
 
 _MARK = re.compile("[\0-\2]")
 
@@ -22,6 +23,8 @@ def unfolded(text: str, key: str) -> tuple[str, ...]:
     return tuple(text.split("\0"))
 
 
+# What is stored is asked for its groups a few times at once, and then hardly again.
+@lru_cache(maxsize=64)
 def _said(key: str) -> tuple[tuple[str, str], ...]:
     """What stands for the first line of a cache key, and for its target's path, in names of groups made of them."""
     upstream, _, rest = key.partition("\n")
