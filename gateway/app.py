@@ -74,7 +74,7 @@ class Gateway:
         self._fetcher = Fetcher(self._cache, collapse, self._buffers, costs, self._clock, storage.guard)
         self._metrics = Metrics(self._gauges(), __version__)
         self._history = History(self._metrics, self._clock)
-        self._watch = Watch(self._metrics, self._clock)
+        self._watch = Watch(self._metrics, self._clock, asyncio.get_running_loop().call_soon)
         self._watch.configure(loaded.config.log.sample)
         self._upstreams: dict[str, HttpUpstream] = {}
         self._shown: Encryption | None = None
@@ -246,7 +246,9 @@ class Gateway:
         planning = Planning(
             live, self._preparer, self._cache, self._way.answering, self._watch, room, config.limits.target
         )
-        self._lane = FastLane(heads, planning, self._storage.cashier, self._watch, self._clock)
+        self._lane = FastLane(
+            heads, planning, self._storage.cashier, self._way.pipeline.go_on, self._watch, self._clock
+        )
         return self._lane if config.fast_lane else None
 
     def _operators(self) -> Operators:

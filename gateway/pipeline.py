@@ -80,10 +80,13 @@ class Pipeline:
 
     async def handle(self, request: Request) -> Answer:
         """The answer to one request, whatever happens to it on its way."""
-        op = Operation(request, self._watch.request_id(request.fields), self._clock.steady())
-        answer = await self._settled(op, partial(self._answer, op, self.live))
-        self._watch.answered(op, answer.status)
-        return answer
+        op = self._begun(request)
+        return await self._handled(op, partial(self._answer, op, self.live))
+
+    async def go_on(self, prepared: Prepared, live: Live) -> Answer:
+        """The same for a request that is prepared already, by what was `live` then."""
+        op = self._begun(prepared.request)
+        return await self._handled(op, partial(self._answer_as, op, prepared, live))
 
     def refuse_unread(self, problem: Problem, fields: Fields = _NO_FIELDS) -> Answer:
         """The answer to what could not be read as a request; `fields` are those that could."""
@@ -100,6 +103,14 @@ class Pipeline:
         await self._revalidation.finish()
         await self._settlement.finish()
 
+    def _begun(self, request: Request) -> Operation:
+        return Operation(request, self._watch.request_id(request.fields), self._clock.steady())
+
+    async def _handled(self, op: Operation, answering: Callable[[], Awaitable[Answer]]) -> Answer:
+        answer = await self._settled(op, answering)
+        self._watch.answered(op, answer.status)
+        return answer
+
     async def _settled(self, op: Operation, answering: Callable[[], Awaitable[Answer]]) -> Answer:
         """The answer, or a refusal: nothing stays reserved."""
         try:
@@ -113,8 +124,10 @@ class Pipeline:
     # What only chooses the way is no coroutine: every hit would wait through it.
     def _answer(self, op: Operation, live: Live) -> Awaitable[Answer]:
         """By what is asked for."""
-        prepared = op.prepared = live.preparer.prepare(op.request)
-        op.route = prepared.route.name
+        return self._answer_as(op, live.preparer.prepare(op.request), live)
+
+    def _answer_as(self, op: Operation, prepared: Prepared, live: Live) -> Awaitable[Answer]:
+        op.prepared, op.route = prepared, prepared.route.name
         if prepared.account is not None:
             refuse_expired(prepared.account, self._clock.wall())
         match prepared.intent:

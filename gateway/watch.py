@@ -4,7 +4,7 @@ import logging
 import re
 import secrets
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import structlog
@@ -12,6 +12,7 @@ import structlog
 from gateway.admission.pricing import delivers
 from gateway.admission.trace import trace_id
 from gateway.errors import Problem
+from gateway.exchange import Exchange
 from gateway.logs.sampling import Sampling
 from gateway.messages import Fields
 from gateway.metrics import Answered, CacheLabel, Metrics
@@ -57,12 +58,20 @@ class Refused(NamedTuple):
     request_id: str
 
 
-class Watch:
-    """Counts and logs; nothing it does can fail an operation. `refusals` are the last ones, oldest first."""
+def _at_once(told: Callable[..., object], *of: object) -> None:
+    told(*of)
 
-    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+
+class Watch:
+    """Counts and logs; nothing it does can fail an operation. `refusals` are the last ones, oldest first.
+
+    The line of an answer is put together when `soon` calls for it, so that the answer need not wait.
+    """
+
+    def __init__(self, metrics: Metrics, clock: Clock, soon: Callable[..., object] = _at_once) -> None:
         self._metrics = metrics
         self._clock = clock
+        self._soon = soon
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger("gateway.access").bind()
         self._sampling = Sampling[CacheLabel]({})
         self.refusals = deque[Refused](maxlen=MOST_REFUSALS)
@@ -101,7 +110,7 @@ class Watch:
         if op.forced and cache != "pass":
             self._metrics.refresh(op.route, "foreground", _refresh_outcome(op, status))
         weight = 1 if status >= 400 or op.refusal is not None else self._sampling.weight(cache)
-        self._tell(op, status, cache, seconds, weight)
+        self._soon(self._tell, op, status, cache, seconds, weight)
 
     def hits(self, route: str, status: int, tokens: int) -> Answered:
         """Where hits by that route that cost `tokens` each are counted; `hit` is for those that `lines_due` names."""
@@ -197,26 +206,28 @@ def _line(op: Operation, status: int, cache: CacheLabel, seconds: float) -> dict
         "tokens": op.tokens,
         "ms": _milliseconds(seconds),
     }
-    line.update((name, value) for name, value in _sometimes(op) if value is not None)
+    if (trace := trace_id(op.request.fields)) is not None:
+        line["trace_id"] = trace
+    if op.refusal is not None:
+        line["refusal"] = op.refusal
+    if account is not None:
+        line["organization"] = account.organization
+    if op.prepared is not None and op.exchange is not None:
+        line["upstream"] = op.prepared.route.upstream
+        line |= _times(op.exchange)
+    if op.collapsed or op.waited:
+        line["waited_ms"] = _milliseconds(op.waited)
     return line
 
 
-def _sometimes(op: Operation) -> Iterator[tuple[str, object]]:
-    """What not every line has."""
-    yield "trace_id", trace_id(op.request.fields)
-    yield "refusal", op.refusal
-    if op.prepared is not None and op.prepared.account is not None:
-        yield "organization", op.prepared.account.organization
-    if op.prepared is not None and op.exchange is not None:
-        yield "upstream", op.prepared.route.upstream
-        yield "upstream_head_ms", _milliseconds(op.exchange.head)
-        yield "upstream_ms", _milliseconds(op.exchange.seconds)
-    if op.collapsed or op.waited:
-        yield "waited_ms", _milliseconds(op.waited)
+def _times(exchange: Exchange) -> dict[str, object]:
+    """How long the upstream took, as far as that is known by now."""
+    told = {"upstream_head_ms": exchange.head, "upstream_ms": exchange.seconds}
+    return {name: _milliseconds(seconds) for name, seconds in told.items() if seconds is not None}
 
 
-def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds * 1000, 2)
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 2)
 
 
 def _refresh_outcome(op: Operation, status: int) -> str:

@@ -31,6 +31,7 @@ CALLS: Mapping[str, tuple[str, str]] = {
     "lookup.decide": ("decide", "RFC 9111 §4 and the route's policy; no I/O, no clock"),
     "lookup.from_part": ("decide", "or a stored part, where a Range is asked for"),
     "client.decline": ("decide", "no plain hit: its bytes go the other lane"),
+    "client.serve": ("decide", "a miss: the other lane's steps from load on"),
     "cashier.pay": ("admit", "key, throttle and balance, for all that are alike"),
     "cashier.sell": ("admit", "one that costs more than a plain lookup, by itself"),
     "settlement.reserve": ("admit", "throttle, cap and balance at once, or nothing: its most is set aside"),
@@ -174,7 +175,7 @@ def way(package: Path = ROOT / "gateway") -> Way:
     )
     if strange := [call for code in codes for call in code.strange()]:
         raise CodeMoved(f"steps, or beside them? {', '.join(strange)}")
-    intents, arms, ends = pipeline.arms("_answer"), pipeline.arms("_decided"), concluding.arms("conclude")
+    intents, arms, ends = pipeline.arms("_answer_as"), pipeline.arms("_decided"), concluding.arms("conclude")
     for known, found in ((INTENTS, intents), (ARMS, arms), (ENDS, ends)):
         if set(known) != set(found):
             raise CodeMoved(f"the code tells {', '.join(found)} apart, not {', '.join(known)}")

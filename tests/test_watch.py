@@ -1,6 +1,8 @@
 """What is seen of an operation: its id, its metrics, its log line."""
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -63,6 +65,20 @@ def test_an_answer_is_counted_and_logged_without_secrets() -> None:
     assert KEY not in repr(line)
     assert seen.shows('gateway_requests_total{cache="collapsed",code="200",route="product"} 1.0')
     assert seen.shows('gateway_collapsed_requests_total{route="product"} 1.0')
+
+
+def test_the_line_is_put_together_when_there_is_time_for_it() -> None:
+    seen, due = Seen(), list[Callable[[], object]]()
+    watch = Watch(seen.metrics, seen.clock, lambda told, *of: due.append(partial(told, *of)))
+    op = seen.operation(fwd=Fwd.uri_miss)
+    seen.clock.advance(0.25)
+    with capture_logs() as logged:
+        watch.answered(op, 200)
+        assert seen.shows('gateway_requests_total{cache="miss",code="200",route="product"} 1.0')
+        assert not logged
+        seen.clock.advance(1)
+        due.pop()()
+    assert [(line["cache"], line["ms"]) for line in logged] == [("miss", 250.0)]
 
 
 PLAIN = ["request_id", "route", "account", "method", "status", "cache", "fwd", "detail", "tokens", "ms"]

@@ -84,14 +84,17 @@ class Preparer:
         matched = self.taken(request, asked, target.path)
         return Sought(matched, target.query, flags_on(target.query, self._provisions[matched.place].flags))
 
-    def key_like(self, known: Prepared, sought: Sought) -> str:
-        """The cache key of a lookup with the method, fields and account of `known`, that seeks the same but elsewhere.
+    def like(self, known: Prepared, request: Request, account: Account | None, sought: Sought) -> Prepared:
+        """A lookup that seeks the same as `known` but elsewhere, by the same method, with the same fields but the key.
 
-        Route and flags are the same, so that path and query alone make a difference.
+        Route and flags are the same, so that path and query alone make a difference. The `account` has the same share
+        scope, and may look up.
         """
         provision = self._provisions[sought.matched.place]
-        _, keyed = provision.targets(provision.below(sought.matched.path), sought.query, known.intent)
-        return self._key(known.request, provision, known.scope, keyed)
+        path = provision.below(sought.matched.path)
+        target, keyed = provision.targets(path, sought.query, known.intent)
+        key = self._key(request, provision, known.scope, keyed)
+        return known.elsewhere(request, account, sought.matched.params, target, path, key)
 
     def account_of(self, request: Request) -> Account:
         """Who asks for one of the gateway's own resources. Raises `Problem` as `prepare` does."""

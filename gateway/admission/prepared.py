@@ -46,17 +46,23 @@ class Prepared:
 
     def for_request(self, request: Request) -> "Prepared":
         """The same for another request with the same head."""
+        return self.elsewhere(request, self.account, self.params, self.target, self.path, self.key)
+
+    def elsewhere(
+        self, request: Request, account: Account | None, params: dict[str, str], target: str, path: str, key: str
+    ) -> "Prepared":
+        """The same for another request, which differs in its target and in who asks alone."""
         # By position: every hit from the memo asks, and `dataclasses.replace` takes several times as long.
         return Prepared(
             request,
             self.route,
-            self.params,
-            self.account,
+            params,
+            account,
             self.intent,
             self.quote,
-            self.target,
-            self.path,
-            self.key,
+            target,
+            path,
+            key,
             self.scope,
             self.demands,
             self.demanded_quote,

@@ -1,42 +1,54 @@
 """From heads' bytes to answers', for hits: once a turn, find who asks and what for, admit, charge and answer.
 
 Nothing is charged without its answer, and no answer leaves before its charge is in the journal: what the journal does
-not take is undone and goes the full lane, like everything that is no plain hit.
+not take is undone and goes the full lane, like everything that is no plain hit. A plain lookup that misses was read
+and prepared here, so that the steps behind that begin at once; all else is read by aiohttp.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import takewhile
+from typing import Any
 
 from gateway.admission.charge import Quote
 from gateway.admission.outcomes import Outcome
+from gateway.admission.prepared import Prepared
 from gateway.answers.limits import token_form
 from gateway.errors import Problem
 from gateway.fastlane.cashier import Cashier
-from gateway.fastlane.heads import Heads, Parsed, given_id, stripped
-from gateway.fastlane.plan import Plan, What
+from gateway.fastlane.heads import Given, Heads, Parsed, given_id, stripped
+from gateway.fastlane.plan import Plan, What, for_one
 from gateway.fastlane.planning import Planning
 from gateway.fastlane.run import Client, Run
 from gateway.fastlane.turn import Turn
 from gateway.fastlane.who import Seat, Tab, Who
+from gateway.lookup import Live
+from gateway.messages import Answer
 from gateway.ports import Clock
 from gateway.watch import Watch
 
 # Heads that are looked at in one go, some five milliseconds: of more, the rest is the next turn's.
 _MOST = 512
+_NONE_GIVEN: Given = ()
 _UNMETERED = ((None, None),)
+
+FullLane = Callable[[Prepared, Live], Coroutine[Any, Any, Answer]]
+"""The steps of a request's way behind its preparing, which answer it whatever happens."""
 
 
 class FastLane:
     """Answers the hits among requests whose field lines it has learnt, and leaves all else. It goes with its config."""
 
-    def __init__(self, heads: Heads, planning: Planning, cashier: Cashier, watch: Watch, clock: Clock) -> None:
+    def __init__(
+        self, heads: Heads, planning: Planning, cashier: Cashier, full: FullLane, watch: Watch, clock: Clock
+    ) -> None:
         self._heads = heads
         self._longest = heads.longest
         self._planning = planning
         self._cashier = cashier
+        self._full = full
         self._watch = watch
         self._clock = clock
         self._arrived: list[tuple[Client, bytes]] = []
@@ -76,6 +88,8 @@ class FastLane:
             self._cashier.end(partial(self._ended, turn))
         for client, data in declined:
             client.decline(data)
+        for client, prepared in turn.missed:
+            client.serve(self._full(prepared, self._planning.live), bodiless=prepared.request.method == "HEAD")
 
     def _runs(self, arrived: Sequence[tuple[Client, bytes]]) -> Iterator[tuple[list[Client], bytes]]:
         """Those who sent the same, one after the other, together."""
@@ -104,17 +118,20 @@ class FastLane:
     def _admit(self, turn: Turn, clients: Sequence[Client], data: bytes) -> int:
         """How many of those who sent the same are admitted, the first ones."""
         end = data.find(b"\r\n")
-        line, id_, address = data[:end], None, clients[0].address
+        line, address, given = data[:end], clients[0].address, _NONE_GIVEN
         whos = self._heads.known(address)
         who = whos.get(data[end:])
         if who is None:
             lines, given = stripped(data[end:])
-            who, id_ = whos.get(lines) or self._heads.recognised(address, lines), given_id(given)
+            who = whos.get(lines) or self._heads.recognised(address, lines)
             if who is None:
                 return 0
         what = self._planning.find(who, line, address, turn.now)
         if what is None:
             return 0
+        if isinstance(what, Prepared):
+            return self._miss(turn, clients, who, what, given)
+        id_ = given_id(given) if given else None
         plan, seat = what.plan, who.seat
         if seat is None or not plan.counted:
             alone = (self._admit_one(turn, client, data, who, what, id_) for client in clients)
@@ -127,6 +144,15 @@ class FastLane:
             return 0
         turn.runs.append(run)
         return admitted
+
+    def _miss(self, turn: Turn, clients: Sequence[Client], who: Who, prepared: Prepared, given: Given) -> int:
+        """How many go on with what was prepared, all or none; they are admitted there."""
+        if who.account is not None and self._cashier.seat(who.account) is not who.seat:
+            self._heads.forget(who)
+            return 0
+        each = [for_one(prepared, who, given, client.address) for client in clients]
+        turn.missed += [(client, one) for client, one in zip(clients, each, strict=True) if one is not None]
+        return len(clients) if each[0] is not None else 0
 
     def _tab(self, turn: Turn, who: Who, seat: Seat, plan: Plan) -> Tab:
         """Where hits by this plan are charged in this minute."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from multidict import CIMultiDict
+
 from gateway.admission.charge import Quote
 from gateway.admission.keys import withheld_fields
 from gateway.admission.peers import WHENCE
@@ -10,10 +12,10 @@ from gateway.admission.pricing import charges
 from gateway.admission.provision import Intent
 from gateway.admission.snapshot import AheadPolicy, Route, Snapshot
 from gateway.answers.splice import accepts_gzip
-from gateway.fastlane.heads import NEW
+from gateway.fastlane.heads import NEW, Given
 from gateway.fastlane.who import Who
 from gateway.lookup import Lookup
-from gateway.messages import Splice
+from gateway.messages import Request, Splice
 from gateway.metrics import Answered
 from gateway.rfc9111.freshness import age_at, lasting
 from gateway.rfc9111.reuse import Decision, Reuse
@@ -116,7 +118,7 @@ def planned(lookup: Lookup, who: Who, snapshot: Snapshot, pages: bytes) -> Plan 
     # Another account's key, or the fields that are always new, would change what is asked for.
     if who.account is not None and not withheld_fields(route, snapshot):
         return None
-    if not NEW.isdisjoint([name.lower() for name in (*route.forward, *cache.vary_on)]):
+    if _tells_new_apart(route):
         return None
     gzip = route.tokens_in_body and accepts_gzip(who.fields.get("Accept-Encoding"))
     counted = quote is not None and quote.plain == quote.base and cache.ahead is None
@@ -131,6 +133,20 @@ def planned(lookup: Lookup, who: Who, snapshot: Snapshot, pages: bytes) -> Plan 
         pages=pages,
         ahead=cache.ahead,
     )
+
+
+def for_one(prepared: Prepared, who: Who, given: Given, peer: str) -> Prepared | None:
+    """`prepared` as one request of `who` from `peer`, with the fields `given` that are always new.
+
+    None where these may change what is asked for.
+    """
+    request = prepared.request
+    if given and _tells_new_apart(prepared.route):
+        return None
+    fields = who.fields
+    if given:
+        fields = CIMultiDict([*fields.items(), *((name.decode(), value.decode()) for name, value in given)])
+    return prepared.for_request(Request(request.method, request.target, fields, peer, scheme=request.scheme))
 
 
 def hit_of(plan: Plan, variants: tuple[StoredResponse, ...], decision: Decision) -> Reuse | None:
@@ -159,6 +175,12 @@ def holds_until(plan: Plan, reuse: Reuse, now: float) -> float:
 def changes_at(age: float, ttl: float, now: float) -> float:
     """When one of them is another number of whole seconds."""
     return now + min(1 - age % 1, ttl % 1)
+
+
+def _tells_new_apart(route: Route) -> bool:
+    """Whether fields that are new in every request are part of what it asks for."""
+    varying = () if route.cache is None else route.cache.vary_on
+    return not NEW.isdisjoint([name.lower() for name in (*route.forward, *varying)])
 
 
 def _is_due_ahead(plan: Plan, reuse: Reuse) -> bool:

@@ -1,8 +1,10 @@
 """From who asks and a request line to what is asked for: prepare, load and decide, as every other request does."""
 
+from contextlib import suppress
 from math import inf
 
 from gateway.admission.prepare import Preparer
+from gateway.admission.prepared import Prepared
 from gateway.answering import Answering
 from gateway.answers.splice import CLOSING, opening, opening_gzip
 from gateway.arrival import cut_open
@@ -10,7 +12,7 @@ from gateway.cache import Cache
 from gateway.errors import Problem
 from gateway.fastlane.generations import Generations
 from gateway.fastlane.heads import request_of
-from gateway.fastlane.plan import What, changes_at, hit_of, holds_until
+from gateway.fastlane.plan import Plan, What, changes_at, hit_of, holds_until
 from gateway.fastlane.plans import Plans
 from gateway.fastlane.who import Who
 from gateway.lookup import Live
@@ -52,7 +54,7 @@ class Planning:
         room: int,
         longest: int,
     ) -> None:
-        self._scheme = live.snapshot.scheme
+        self.live = live
         self._cache = cache
         self._answering = answering
         self._watch = watch
@@ -64,8 +66,8 @@ class Planning:
         # What is asked for time and again, and is the full lane's.
         self._others = Generations[bool](room // 8, lambda _: _EACH_OTHER)
 
-    def find(self, who: Who, line: bytes, peer: str, now: float) -> What | None:
-        """What `line` asks for, if that is a hit."""
+    def find(self, who: Who, line: bytes, peer: str, now: float) -> What | Prepared | None:
+        """What `line` asks for, if that is a hit; what was prepared for a plain lookup that is none."""
         mark = who.mark + line
         what = self._known.get(mark)
         if what is None:
@@ -75,16 +77,16 @@ class Planning:
             return what
         before = _size(what)
         if not self._renew(what, now, variants):
-            return None
+            # It has expired, most often: who asks now fetches it, or waits for whoever does.
+            return self._prepared(who, line, peer)
         self._known.grow(max(0, _size(what) - before))
         return what
 
-    def _found(self, who: Who, line: bytes, mark: bytes, peer: str, now: float) -> What | None:
+    def _found(self, who: Who, line: bytes, mark: bytes, peer: str, now: float) -> What | Prepared | None:
         if self._others.get(mark):
             return None
-        request = request_of(line, who, peer, self._longest, self._scheme)
         try:
-            found = None if request is None else self._plans.find(who, request)
+            found = self._sought(who, line, peer)
         except Problem:
             # It may be this key that is good no more, and others with the same mark have theirs.
             if who.account is None:
@@ -93,16 +95,27 @@ class Planning:
         if found is None:
             self._others.keep(mark, True)
             return None
-        plan, key = found
-        variants = self._peek(key)
+        plan, prepared = found
+        variants = self._peek(prepared.key)
         # What is not stored is most often asked for once.
         if not variants:
-            return None
-        what = untracked(What(plan, key))
+            return prepared
+        what = untracked(What(plan, prepared.key))
         if not self._renew(what, now, variants):
-            return None
+            return prepared
         self._known.keep(mark, what)
         return what
+
+    def _prepared(self, who: Who, line: bytes, peer: str) -> Prepared | None:
+        """What is prepared for a lookup that has a plan; None where it is refused by now."""
+        with suppress(Problem):
+            found = self._sought(who, line, peer)
+            return None if found is None else found[1]
+        return None
+
+    def _sought(self, who: Who, line: bytes, peer: str) -> tuple[Plan, Prepared] | None:
+        request = request_of(line, who, peer, self._longest, self.live.snapshot.scheme)
+        return None if request is None else self._plans.find(who, request)
 
     def shrink(self, most: int) -> bool:
         """Give up to so many of what is remembered back; False once nothing is left."""

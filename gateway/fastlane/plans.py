@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from gateway.admission.keys import credential_parameters
 from gateway.admission.prepare import Preparer, Sought
+from gateway.admission.prepared import Prepared
 from gateway.answering import Answering
 from gateway.fastlane.generations import Generations
 from gateway.fastlane.plan import Plan, is_plain, planned
@@ -31,8 +32,8 @@ class Plans:
         self._held = held
         self._known = Generations[Plan](room, _size)
 
-    def find(self, who: Who, request: Request) -> tuple[Plan, str] | None:
-        """The plan for what `who` asks, and the cache key; None for what is the full lane's, whatever is stored.
+    def find(self, who: Who, request: Request) -> tuple[Plan, Prepared] | None:
+        """The plan for what `who` asks, and what is prepared; None for what is the full lane's, whatever is stored.
 
         `request` has the field lines of `who`. Raises Problem as the full lane does; what the account alone is refused
         for is among it only where no plan is known.
@@ -42,13 +43,14 @@ class Plans:
             return None
         mark = _mark(who, request, sought)
         plan = self._known.get(mark)
+        if plan is not None:
+            return plan, self._preparer.like(plan.lookup.prepared, request, who.account, sought)
+        plan = self._made(who, request)
         if plan is None:
-            plan = self._made(who, request)
-            if plan is None:
-                return None
-            self._known.keep(mark, plan)
-            self._held(_size(plan))
-        return plan, self._preparer.key_like(plan.lookup.prepared, sought)
+            return None
+        self._known.keep(mark, plan)
+        self._held(_size(plan))
+        return plan, plan.lookup.prepared
 
     def shrink(self, most: int) -> bool:
         """Give up to so many of what is remembered back; False once nothing is left."""

@@ -1,12 +1,13 @@
 """Hits that are alike, as they were admitted in one turn of the event loop."""
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.answers.limits import TokenForm
 from gateway.fastlane.plan import What
 from gateway.fastlane.who import Who
+from gateway.messages import Answer
 
 
 class Client(Protocol):
@@ -17,6 +18,9 @@ class Client(Protocol):
 
     def send(self, message: bytes) -> None:
         """The one answer that is owed."""
+
+    def serve(self, answering: Coroutine[Any, Any, Answer], *, bodiless: bool) -> None:
+        """The answer that is owed is what `answering` brings; without its content where it is to be `bodiless`."""
 
     def decline(self, data: bytes) -> None:
         """There will be none: let `data` go the full lane."""

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from multidict import CIMultiDict
 
+from gateway.admission.prepared import Prepared
 from gateway.answers.server_timing import timing_line
 from gateway.fastlane.heads import stripped
 from gateway.fastlane.messages import last, messages
-from gateway.fastlane.run import Run
+from gateway.fastlane.run import Client, Run
 from gateway.messages import Request
 from gateway.metrics import Answered
 from gateway.operation import Operation
@@ -15,15 +16,19 @@ from gateway.watch import Watch
 
 
 class Turn:
-    """What is taken in one turn, all at one time: steady and wall-clock seconds, and its minute."""
+    """What is taken in one turn, all at one time: steady and wall-clock seconds, and its minute.
 
-    __slots__ = ("minute", "now", "runs", "wall")
+    `runs` are hits, `missed` is what was prepared for lookups that are none, and who asks.
+    """
+
+    __slots__ = ("minute", "missed", "now", "runs", "wall")
 
     def __init__(self, now: float, wall: float) -> None:
         self.now = now
         self.wall = wall
         self.minute = int(wall // 60)
         self.runs: list[Run] = []
+        self.missed: list[tuple[Client, Prepared]] = []
 
     def answer(self, watch: Watch, now: float) -> None:
         """Send all answers at `now` (steady seconds), and let them be seen from outside."""

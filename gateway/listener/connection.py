@@ -1,6 +1,7 @@
 """One client connection: the fast lane where it may and will, else aiohttp, with answers in the order asked for."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
@@ -11,6 +12,8 @@ from gateway.answers.head import phrase, render
 from gateway.errors import Problem, Reason
 from gateway.listener.lane import Lane
 from gateway.listener.limited import END_OF_HEAD, LimitedConnection
+from gateway.listener.reply import Reply
+from gateway.messages import Answer
 
 if TYPE_CHECKING:
     from gateway.listener.server import Listener
@@ -32,7 +35,7 @@ class Connection(LimitedConnection):
     `_held`, one read's worth, and the rest waits in the socket.
     """
 
-    __slots__ = ("_clean", "_held", "_lane", "_owing", "_reader_timer", "_write", "ends", "short")
+    __slots__ = ("_clean", "_held", "_lane", "_owing", "_reader_timer", "_serving", "_write", "ends", "short")
 
     def __init__(self, manager: web.Server, listener: "Listener", **options: Any) -> None:
         super().__init__(manager, listener, **options)
@@ -41,6 +44,7 @@ class Connection(LimitedConnection):
         self._owing = False
         self._held = b""
         self._reader_timer: asyncio.TimerHandle | None = None
+        self._serving: asyncio.Task[None] | None = None
         self.ends = listener.draining
         self.short = True
 
@@ -52,6 +56,8 @@ class Connection(LimitedConnection):
     def connection_lost(self, exc: BaseException | None) -> None:
         """End what only the client was good for; what the lane owes it is not sent."""
         self._reader_is_back()
+        if self._serving is not None and self.sending:
+            self._serving.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -76,6 +82,15 @@ class Connection(LimitedConnection):
                 self.force_close()
             else:
                 self._release()
+
+    def serve(self, answering: Coroutine[Any, Any, Answer], *, bodiless: bool) -> None:
+        """The lane has no answer of its own: what `answering` brings is sent, in a task, as aiohttp's would."""
+        if self.transport is None:
+            # The client has left before anything was begun for it.
+            answering.close()
+            return
+        self._serving = self._loop.create_task(self._served(answering, bodiless=bodiless))
+        self._outlived_by(self._serving)
 
     def decline(self, data: bytes) -> None:
         """The lane took `data` and cannot answer it after all: aiohttp's way."""
@@ -127,6 +142,28 @@ class Connection(LimitedConnection):
     def busy(self) -> bool:
         """Whether a request is being answered or waits for it, in either lane."""
         return self._owing or bool(self._held) or super().busy
+
+    async def _served(self, answering: Coroutine[Any, Any, Answer], *, bodiless: bool) -> None:
+        try:
+            answer = await answering
+            answer.bodiless = bodiless
+            reply = Reply(answer, close=self.ends, write_timeout=self._listener.limits.write_timeout)
+            await reply.send(self, chunks=True)
+        except ConnectionResetError:
+            # The client has left.
+            self._owing = False
+        except Exception as error:
+            self._listener.log.error("request failed", exc_info=error)
+            self.fail()
+        else:
+            self._has_sent(reply)
+
+    def _has_sent(self, reply: Reply) -> None:
+        self._owing = False
+        if not reply.keep_alive:
+            self.force_close()
+        elif self._lane is None:
+            self._release()
 
     def _receive(self, data: bytes) -> None:
         """What the lane was not asked for, or left."""

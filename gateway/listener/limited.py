@@ -139,6 +139,11 @@ class LimitedConnection(web.RequestHandler):
             self._living = 2
             self._task_handler.add_done_callback(self._answered_last)
 
+    def _outlived_by(self, task: asyncio.Task[None]) -> None:
+        """It is not counted out before this task has ended as well."""
+        self._living += 1
+        task.add_done_callback(lambda _: self._end_one())
+
     def _answered_last(self, _: asyncio.Task[None]) -> None:
         """Cut off a client that does not take what is still to be sent; closing alone would wait for it for ever."""
         if self._wire is not None and self._wire.get_write_buffer_size():

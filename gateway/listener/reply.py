@@ -41,19 +41,22 @@ class Reply(web.StreamResponse):
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send the whole answer."""
-        answer, protocol = self._answer, request.protocol
-        transport = protocol.transport
+        await self.send(cast("Connection", request.protocol), chunks=request.version > HttpVersion10)
+        return None
+
+    async def send(self, connection: "Connection", *, chunks: bool) -> None:
+        """The whole answer; `chunks` says whether the client knows chunked content. Raises ConnectionResetError."""
+        answer, transport = self._answer, connection.transport
         try:
             if transport is None:
                 raise ConnectionResetError
             if answer.chunks is None:
-                await self._send_whole(protocol, transport, answer.body)
+                await self._send_whole(connection, transport, answer.body)
             else:
-                await self._send_stream(request, transport, answer.chunks)
+                await self._send_stream(connection, transport, answer.chunks, chunked=chunks)
         finally:
             if answer.close is not None:
                 await answer.close()
-        return None
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing is left to send."""
@@ -73,15 +76,15 @@ class Reply(web.StreamResponse):
             await self._drained(protocol, transport)
 
     async def _send_stream(
-        self, request: web.BaseRequest, transport: asyncio.Transport, chunks: AsyncIterator[bytes]
+        self, connection: "Connection", transport: asyncio.Transport, chunks: AsyncIterator[bytes], *, chunked: bool
     ) -> None:
         answer = self._answer
-        chunked = answer.length is None and self._has_length() and request.version > HttpVersion10
+        chunked = chunked and answer.length is None and self._has_length()
         self._ends = self._ends or (answer.length is None and self._has_length() and not chunked)
         framing = b"Transfer-Encoding: chunked\r\n" if chunked else b""
         transport.write(self._head(framing, answer.length if self._has_length() else None))
         if not answer.bodiless:
-            await self._send_chunks(cast("Connection", request.protocol), transport, chunks, chunked=chunked)
+            await self._send_chunks(connection, transport, chunks, chunked=chunked)
 
     async def _send_chunks(
         self, connection: "Connection", transport: asyncio.Transport, chunks: AsyncIterator[bytes], *, chunked: bool

@@ -241,7 +241,7 @@ LIKE: dict[str, tuple[str, str, bool]] = {
 
 @pytest.mark.parametrize("scope", ["everyone", "key"])
 @pytest.mark.parametrize(("known", "target", "alike"), LIKE.values(), ids=LIKE)
-def test_what_seeks_the_same_elsewhere_has_the_key_and_price_it_would_have(
+def test_what_seeks_the_same_elsewhere_is_prepared_as_it_would_be(
     known: str, target: str, alike: bool, scope: str
 ) -> None:
     cache = replace(TTL, share=Share[scope], vary_on=("X-Api-Version",), query_ignore=frozenset({"utm"}))
@@ -251,8 +251,8 @@ def test_what_seeks_the_same_elsewhere_has_the_key_and_price_it_would_have(
     assert ((before.matched.place, before.on) == (after.matched.place, after.on)) is alike
     if alike:
         prepared, anew = preparer.prepare(one), preparer.prepare(other)
-        assert preparer.key_like(prepared, after) == anew.key
-        assert (prepared.quote, prepared.intent, prepared.scope) == (anew.quote, anew.intent, anew.scope)
+        assert preparer.like(prepared, other, anew.account, after) == anew
+        assert preparer.like(replace(prepared, account=None), other, anew.account, after) == anew
 
 
 @pytest.mark.parametrize(

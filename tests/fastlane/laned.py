@@ -1,7 +1,7 @@
 """The fast lane over a real pipeline, ledger and cache, on the test's clock, asked by clients that have no sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from gateway.fastlane.heads import Heads
 from gateway.fastlane.lane import FastLane
 from gateway.fastlane.planning import Planning
 from gateway.lookup import Live
-from gateway.messages import Request
+from gateway.messages import Answer, Request
 from gateway.roster import Roster
 
 ADDRESS = "192.0.2.1"
@@ -50,6 +50,7 @@ class Client:
     ends: bool = False
     sent: list[bytes] = field(default_factory=list)
     declined: list[bytes] = field(default_factory=list)
+    served: list[tuple[Coroutine[Any, Any, Answer], bool]] = field(default_factory=list)
     failed: int = 0
 
     def send(self, message: bytes) -> None:
@@ -57,6 +58,9 @@ class Client:
 
     def decline(self, data: bytes) -> None:
         self.declined.append(data)
+
+    def serve(self, answering: Coroutine[Any, Any, Answer], *, bodiless: bool) -> None:
+        self.served.append((answering, bodiless))
 
     def fail(self) -> None:
         self.failed += 1
@@ -88,7 +92,9 @@ class Laned:
         self.live = way.pipeline.live = Live(snapshot, self.memo, {"api": way.upstream})
         self.heads = Heads(snapshot, way.meter.seat, room)
         self.planning = Planning(self.live, self.preparer, way.cache, Answering(way.clock), way.watch, room, 8 << 10)
-        self.lane = FastLane(self.heads, self.planning, AtOnce(way.meter, way.ledger), way.watch, way.clock)
+        self.lane = FastLane(
+            self.heads, self.planning, AtOnce(way.meter, way.ledger), way.pipeline.go_on, way.watch, way.clock
+        )
 
     async def ask(self, data: bytes, address: str = ADDRESS) -> Got | None:
         """The fast lane's answer, None where it leaves `data` to the full one."""
@@ -102,10 +108,12 @@ class Laned:
         for client, data in zip(clients, heads, strict=True):
             assert self.lane.take(client, data)
         async with asyncio.timeout(20):
-            while not all(client.sent or client.declined for client in clients):  # noqa: ASYNC110
+            while not all(client.sent or client.declined or client.served for client in clients):  # noqa: ASYNC110
                 await asyncio.sleep(0)
         for client, data in zip(clients, heads, strict=True):
-            assert (len(client.sent), client.declined) in ((1, []), (0, [data]))
+            assert (len(client.sent), client.declined, len(client.served)) in ((1, [], 0), (0, [data], 0), (0, [], 1))
+            for answering, _ in client.served:
+                answering.close()
         return [read(client.sent[0]) if client.sent else None for client in clients]
 
     async def ask_full(self, data: bytes, address: str = ADDRESS) -> Got:

@@ -1,6 +1,6 @@
 """Asking: who is answered in a turn, by what the till of a fleet says of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 import pytest
@@ -13,6 +13,7 @@ from gateway.fastlane.plan import What
 from gateway.fastlane.run import Run
 from gateway.fastlane.turn import Turn
 from gateway.fastlane.who import Who
+from gateway.messages import Answer
 from gateway.till.paying import Paid, Till, Verdict
 
 UNTHROTTLED = (None, None)
@@ -67,6 +68,9 @@ class Client:
 
     def send(self, message: bytes) -> None:
         raise AssertionError(message)
+
+    def serve(self, answering: Coroutine[Any, Any, Answer], *, bodiless: bool) -> None:
+        raise AssertionError
 
     def decline(self, data: bytes) -> None:
         self.declined += 1

@@ -11,10 +11,12 @@ import pytest
 from admission.snapshots import seed_route
 from fastlane.laned import ACCOUNTS, ADDRESS, ALPHA, BRAVO, Client, Laned, bearer, laned
 from fastlane.parsing import head
+from support.in_process import received
 
 from gateway.admission.charge import Charge
 from gateway.admission.snapshot import Every, Plan, Rate, Route, ThrottlePolicy
 from gateway.fastlane import turn
+from gateway.fastlane.plan import What
 from gateway.fastlane.who import Who
 
 ASKED = head("GET /v1/products/1", bearer(ALPHA))
@@ -37,6 +39,55 @@ async def test_what_is_not_one_whole_head_is_given_back(tmp_path: Path, data: by
     async with laned(tmp_path, seed_route()) as lanes:
         assert await lanes.hit(ASKED) is not None
         assert await lanes.ask(data) is None
+
+
+async def test_what_is_not_stored_goes_on_as_it_was_prepared(tmp_path: Path) -> None:
+    async with laned(tmp_path, seed_route()) as lanes:
+        await lanes.hit(ASKED)
+        client, fields = Client(ADDRESS), ("X-Request-Id: own", "traceparent: 00-1")
+        before = lanes.preparer.times
+        assert lanes.lane.take(client, head("HEAD /v1/products/2", bearer(ALPHA), *fields))
+        while not client.served:  # noqa: ASYNC110 - the lane tells nobody of such things
+            await asyncio.sleep(0)
+        ((answering, bodiless),) = client.served
+        got = await received(await answering)
+        assert (got.status, got.fields["X-Request-Id"], bodiless) == (200, "own", True)
+        assert "uri-miss" in got.fields["Cache-Status"]
+        assert lanes.preparer.times == before + 1
+
+
+async def test_what_has_expired_goes_on_as_it_was_prepared(tmp_path: Path) -> None:
+    async with laned(tmp_path, seed_route()) as lanes:
+        assert await lanes.hit(ASKED) is not None
+        lanes.clock.advance(100_000)
+        client = Client(ADDRESS)
+        assert lanes.lane.take(client, ASKED)
+        while not client.served:  # noqa: ASYNC110 - the lane tells nobody of such things
+            await asyncio.sleep(0)
+        got = await received(await client.served[0][0])
+        assert (got.status, client.declined) == (200, [])
+        assert "fwd=stale" in got.fields["Cache-Status"]
+
+
+@pytest.mark.parametrize(
+    ("target", "further", "route"),
+    [
+        ("/v1/products/2?include_force_refresh=true", "Accept: */*", {}),
+        ("/v1/products/2", "traceparent: 00-1", {"forward": ("Traceparent",)}),
+    ],
+    ids=["no plain lookup", "a field that is new in each request"],
+)
+async def test_what_more_decides_on_than_is_known_is_given_back(
+    tmp_path: Path, target: str, further: str, route: dict[str, Any]
+) -> None:
+    async with laned(tmp_path, replace(seed_route(), **route)) as lanes:
+        await lanes.hit(ASKED)
+        await lanes.ask_full(head("GET /v1/products/1", bearer(ALPHA), further))
+        client = Client(ADDRESS)
+        assert lanes.lane.take(client, head(f"GET {target}", bearer(ALPHA), further))
+        while not client.served and not client.declined:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert client.declined
 
 
 async def test_each_of_a_turn_is_answered_on_its_own_or_given_back(tmp_path: Path) -> None:
@@ -165,7 +216,7 @@ async def test_what_is_said_of_limits_is_what_the_full_lane_says_in_each_second(
                     r";t=\d+", full.fields["RateLimit"]
                 )
         what = lanes.planning.find(who(lanes, heads[0]), b"GET /v1/products/1 HTTP/1.1", ADDRESS, lanes.clock.steady())
-        assert what is not None
+        assert isinstance(what, What)
         assert 0 < len(what.plan.forms) <= 4
 
 

@@ -40,7 +40,12 @@ def test_the_thread_rests_after_a_write_and_takes_the_next_lines_together(
     writer.put(b"first\n")
     assert pipe.read() == b"first\n"
     writes, write = list[bytes](), os.write
-    monkeypatch.setattr(os, "write", lambda end, data: (writes.append(data), write(end, data))[1])
+
+    def counted(end: int, data: bytes) -> int:
+        writes.append(data)
+        return write(end, data)
+
+    monkeypatch.setattr(os, "write", counted)
     for line in (b"second\n", b"third\n", b"fourth\n"):
         writer.put(line)
     writer.close()
