@@ -196,7 +196,8 @@ def test_any_talk(runner: asyncio.Runner, both: Twins) -> None:
 
         runner.run(compare())
 
+    before = len(both.fast.sent)
     compared()
     # The lane took its part.
-    assert len(both.fast.sent) > 50
+    assert len(both.fast.sent) > before
     assert not both.full.sent
