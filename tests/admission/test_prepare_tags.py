@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from admission.snapshots import ACCEPT, ACCOUNT, KEY, TTL, groups, make_request, make_route, prepare, seed_route
 
-from gateway.admission.prepared import Prepared
+from gateway.admission.prepared import Prepared, group, is_of_tag
 from gateway.admission.snapshot import KeySource, RefreshPolicy, Route, Share
 from gateway.admission.tagging import Tag
 
@@ -90,3 +90,17 @@ def test_a_route_that_reads_content_asks_for_no_coding(route: Route, reads: bool
 def test_a_preflight_has_no_query_and_no_tags() -> None:
     prepared = replace(orders("s:{query.storeId}"), key="", account=ACCOUNT)
     assert prepared.tags == ()
+
+
+@pytest.mark.parametrize(
+    ("of", "tells"),
+    [
+        (group("api", "product-1"), True),
+        (group("api", "product-1", "k:alpha"), False),
+        (group("api", "/v1/products/1"), False),
+        (group("api", "two\nlines"), True),
+        ("api", False),
+    ],
+)
+def test_the_groups_of_tags_that_hold_in_all_scopes_are_told_from_the_others(of: str, *, tells: bool) -> None:
+    assert is_of_tag(of) is tells
