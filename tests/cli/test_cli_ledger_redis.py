@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from ledger.fleets import ACME, Money, following, granted
 from ledger.folders import lookup, reserve
 from ledger.folders import settle as settled
+from support.columns import packed, unpacked
 from support.config import config, product_route
 from support.running_fleet import shared
 from typer.testing import CliRunner, Result
@@ -51,8 +53,9 @@ async def test_verify_holds_the_book_against_redis(folder: Path) -> None:
 
 
 async def test_verify_tells_of_a_balance_that_redis_has_otherwise(folder: Path, money: Money) -> None:
-    money.redis.hincrby(names.balance(ACME, "ci"), "balance", 5)
-    money.redis.hincrby(names.balance(ACME, "ci"), "granted", 5)
+    place = names.balance(ACME, "ci")
+    had = unpacked(money.redis.get(place))
+    money.redis.set(place, packed(replace(had, granted=had.granted + 5, balance=had.balance + 5)))
     ended = await run(folder, "ledger", "verify")
     assert ended.exit_code == 1
     assert "the balance of 'ci' is Balance(granted=1005" in ended.stderr

@@ -14,6 +14,7 @@ from ledger.fleets import Money, connected, following
 from ledger.folders import NOVEMBER, filled, lookup
 from redis import Redis
 from support.clock import FakeClock
+from support.columns import unpacked
 from support.config import config, product_route
 from support.registers import register_in
 from support.running_fleet import shared
@@ -25,9 +26,10 @@ from gateway.errors import BadStart
 from gateway.fleet import names
 from gateway.fleet.connection import Connection
 from gateway.ledger import recovery
+from gateway.ledger.balance import Balance
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.moving import move
-from gateway.ledger.records import Forced
+from gateway.ledger.records import Forced, Term
 from gateway.ledger.verify import verify
 
 SUMS = (1480, 22, 0, 0, 1458)
@@ -65,15 +67,9 @@ def test_balances_terms_and_caps_are_in_redis(folder: Path, redis_url: str, redi
     assert told(run(folder, redis_url)) == SUMS
     assert redis.hgetall(names.HOMES) == {"ci": "acme", "shop": "acme"}
     shard = names.shard("acme")
-    assert redis.hgetall(names.balance(shard, "shop")) == {
-        "granted": "480",
-        "charged": "2",
-        "reserved": "0",
-        "lapsed": "0",
-        "balance": "478",
-        "period": "7",
-        "given": "500",
-    }
+    with closing(Redis.from_url(redis_url)) as plain:
+        balance = unpacked(plain.get(names.balance(shard, "shop")))
+    assert balance == Balance(480, 2, 0, 0, 478, Term(7, 500))
     assert redis.zcard(names.forced(shard, "acme")) == 1
     assert not redis.exists(names.MOVING)
 
