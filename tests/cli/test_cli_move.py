@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -68,7 +68,7 @@ def test_balances_terms_and_caps_are_in_redis(folder: Path, redis_url: str, redi
     assert redis.hgetall(names.HOMES) == {"ci": "acme", "shop": "acme"}
     shard = names.shard("acme")
     with closing(Redis.from_url(redis_url)) as plain:
-        balance = unpacked(plain.get(names.balance(shard, "shop")))
+        balance = unpacked(cast("bytes", plain.get(names.balance(shard, "shop"))))
     assert balance == Balance(480, 2, 0, 0, 478, Term(7, 500))
     assert redis.zcard(names.forced(shard, "acme")) == 1
     assert not redis.exists(names.MOVING)
