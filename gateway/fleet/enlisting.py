@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from uuid import uuid4
 
 from gateway.fleet import names
-from gateway.fleet.failures import CLUSTER, STRANGE, Unreachable
+from gateway.fleet.failures import CLUSTER, LOADING, STRANGE, Unreachable
 from gateway.fleet.script import Script
 from gateway.fleet.wire import Wire
 
@@ -42,6 +42,9 @@ class Membership:
         info = {name: value for part in _PARTS for name, value in told(await wire.ask((b"INFO", part), within)).items()}
         if (reason := unfit(info)) is not None:
             raise Unfit(reason)
+        if info.get("loading") == "1":
+            # Until it has read its append-only file it says that it has none.
+            raise Unreachable(LOADING)
         self.doubts = tuple(doubtful(info, self._stored))
         await self.beat(wire, within)
         self.server = info["run_id"]

@@ -23,6 +23,7 @@ SILENT = "no answer in time"
 CLOSED = "it closed the connection"
 STRANGE = "it does not speak Redis's protocol"
 CLUSTER = "it is a Redis Cluster, which is not supported"
+LOADING = "it is loading its data"
 
 NOT_LET_IN = "it does not accept the user and password"
 UNTRUSTED = "its certificate is not trusted"
@@ -36,7 +37,7 @@ _BUSY = "it is busy with a script"
 _SAID: tuple[tuple[type[exceptions.RedisError], str], ...] = (
     (exceptions.AuthenticationError, NOT_LET_IN),
     (exceptions.AuthenticationWrongNumberOfArgsError, NOT_LET_IN),
-    (exceptions.BusyLoadingError, "it is loading its data"),
+    (exceptions.BusyLoadingError, LOADING),
     (exceptions.MasterDownError, "it is a replica without its primary"),
     (exceptions.AskError, CLUSTER),
     (exceptions.ClusterCrossSlotError, CLUSTER),
@@ -56,7 +57,7 @@ _WORDS = {
     "MOVED": CLUSTER,
     "NOREPLICAS": "it has too few replicas",
     "UNKILLABLE": _BUSY,
-    "LOADING": "it is loading its data",
+    "LOADING": LOADING,
     "MASTERDOWN": "it is a replica without its primary",
     "NOAUTH": NOT_LET_IN,
     "NOPERM": LACKING,

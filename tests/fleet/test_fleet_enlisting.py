@@ -1,9 +1,12 @@
 """Which Redis will do, by what it tells of itself."""
 
+from typing import cast
+
 import pytest
 
-from gateway.fleet.enlisting import doubtful, told, unfit
-from gateway.fleet.failures import Unreachable
+from gateway.fleet.enlisting import Membership, doubtful, told, unfit
+from gateway.fleet.failures import LOADING, Unreachable
+from gateway.fleet.wire import Wire
 
 WELL = {"redis_version": "7.0.15", "run_id": "a", "redis_mode": "standalone", "maxmemory": "0"}
 POLICY = "its maxmemory-policy allkeys-lfu would throw balances away; set volatile-lru or noeviction"
@@ -53,6 +56,24 @@ LATER = "with a maxmemory its maxmemory-policy allkeys-lfu would throw balances 
 )
 def test_what_is_doubtful_of_it(change: dict[str, str], why: list[str]) -> None:
     assert list(doubtful(WELL | change, 100)) == why
+
+
+class Loading:
+    """A Redis that reads its append-only file when it is asked for INFO, and has read it right after."""
+
+    async def ask(self, _: tuple[bytes, ...], __: float) -> bytes:
+        info = WELL | {"loading": "1", "aof_enabled": "0"}
+        return "".join(f"{name}:{value}\r\n" for name, value in info.items()).encode()
+
+    async def run(self, *_: object) -> list[object]:
+        return [b"2", 1]
+
+
+async def test_one_that_reads_its_append_only_file_is_not_taken_for_one_without() -> None:
+    membership = Membership()
+    with pytest.raises(Unreachable, match=LOADING):
+        await membership.begin(cast("Wire", Loading()), 1.0)
+    assert (membership.doubts, membership.server) == ((), "")
 
 
 def test_an_answer_to_info() -> None:
