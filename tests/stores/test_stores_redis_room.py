@@ -93,6 +93,20 @@ async def test_what_is_refused_changes_nothing(redis: Redis) -> None:
     assert await tier.account() == before
 
 
+async def test_what_is_refused_takes_nothing_away_that_the_account_still_has(redis: Redis) -> None:
+    tier, key = opened(redis), name("api /")
+    await save(tier, "api /", selecting=variant("a"))
+    first = await redis.hkeys(key)
+    for language in "bcdefghijklmnopqrst":
+        await save(tier, "api /", selecting=variant(language))
+    # As if the time of all others had come.
+    for field, about in cast("dict[bytes, bytes]", await redis.hgetall(key)).items():
+        if field.startswith(b"m") and field not in first:
+            await redis.hset(key, field, about[:24] + bytes(8) + about[32:])
+    assert not await save(tier, "api /", selecting=variant("a"), began=999.0)
+    assert await tier.account() == await held(redis)
+
+
 async def test_it_is_never_more_than_its_room_and_the_latest_is_there(redis: Redis) -> None:
     tier, random = opened(redis, 200 * KB), Random(3)
     for number in range(200):

@@ -22,7 +22,7 @@ for at = 33, #about, 16 do
   if mark and tonumber(mark) > number then return refused end
 end
 
-local names, variants, last = {}, {}, expires
+local names, variants, old, last = {}, {}, {}, expires
 for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
   if string.sub(name, 1, 1) == 'm' then names[#names + 1] = name end
 end
@@ -31,7 +31,7 @@ for at, other in ipairs(#names > 0 and redis.call('HMGET', KEYS[1], unpack(names
   if string.sub(names[at], 2) == id then
     if its_number > number or (its_number == number and its_began > began) then return refused end
   elseif its_expires <= now then
-    redis.call('HDEL', KEYS[1], names[at], 'v' .. string.sub(names[at], 2))
+    old[#old + 1] = string.sub(names[at], 2)
   else
     variants[#variants + 1] = {its_received, string.sub(names[at], 2)}
     last = math.max(last, its_expires)
@@ -41,7 +41,8 @@ end
 redis.call('HSET', KEYS[1], 'm' .. id, about, 'v' .. id, ARGV[3])
 variants[#variants + 1] = {received, id}
 table.sort(variants, function(one, other) return one[1] > other[1] end)
-for at = most + 1, #variants do redis.call('HDEL', KEYS[1], 'm' .. variants[at][2], 'v' .. variants[at][2]) end
+for at = most + 1, #variants do old[#old + 1] = variants[at][2] end
+for _, its_id in ipairs(old) do redis.call('HDEL', KEYS[1], 'm' .. its_id, 'v' .. its_id) end
 local ends, digest = string.format('%d', math.ceil(last * 1000)), string.sub(KEYS[1], #STORED + 1)
 redis.call('PEXPIREAT', KEYS[1], ends)
 forget_expired(now)
