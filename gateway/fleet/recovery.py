@@ -33,6 +33,7 @@ class Recovery:
         self._window = window
         self._keepers: list[PutBack] = []
         self._has_agreed = False
+        self._told = ""
         self._log = structlog.get_logger("gateway.fleet")
 
     def keep(self, put_back: PutBack) -> None:
@@ -48,9 +49,14 @@ class Recovery:
 
         What was known here is in Redis then, unless everybody had agreed before.
         """
-        if await self.agreed():
-            self._has_agreed = True
-            return
+        if not await self.agreed():
+            await self._recover()
+        self._has_agreed = True
+        if self._told:
+            self._log.info("store agreed on", server=self._connection.server)
+            self._told = ""
+
+    async def _recover(self) -> None:
         await self._tell()
         await self._put_back()
         while not await self.agreed():
@@ -60,14 +66,17 @@ class Recovery:
                 await self._lead()
             else:
                 await asyncio.sleep(_LOOK)
-        self._has_agreed = True
 
     async def _tell(self) -> None:
+        """Once, however often it is tried until all agree."""
         server = self._connection.server
+        if server == self._told:
+            return
         if self._has_agreed or await self._connection.ask("EXISTS", names.EPOCH):
             self._log.warning("store changed", server=server)
         else:
             self._log.info("store begun with", server=server)
+        self._told = server
 
     async def _put_back(self) -> None:
         for put_back in self._keepers:
@@ -80,8 +89,7 @@ class Recovery:
     async def _lead(self) -> None:
         """Says which server it is, if nobody else was given the say meanwhile."""
         keys, server = (names.RECOVERY, names.EPOCH), self._connection.server
-        if await self._connection.run(_AGREE, keys, [self._me, server]):
-            self._log.info("store agreed on", server=server)
+        await self._connection.run(_AGREE, keys, [self._me, server])
 
     @property
     def _me(self) -> str:

@@ -14,6 +14,7 @@ from support.relay import Relay
 
 from gateway.fleet import names
 from gateway.fleet.connection import Connection, Unreachable
+from gateway.fleet.failures import CLOSED
 from gateway.fleet.recovery import Recovery
 
 
@@ -86,6 +87,35 @@ async def test_one_that_lost_what_this_node_went_by_has_changed(redis_url: str) 
         with capture_logs() as lines:
             await recovery.agree()
     assert lines[0]["event"] == "store changed"
+
+
+async def test_every_node_says_once_that_it_has_changed_and_once_that_it_is_agreed_on(redis_url: str) -> None:
+    async with connected(redis_url) as one, connected(redis_url) as other:
+        await one.ask("SET", names.EPOCH, "another")
+        with capture_logs() as lines:
+            await asyncio.gather(*(Recovery(connection, 0.05).agree() for connection in (one, other)))
+    assert [line["event"] for line in lines] == ["store changed"] * 2 + ["store agreed on"] * 2
+
+
+async def test_who_loses_redis_meanwhile_says_it_no_second_time(redis_url: str) -> None:
+    async with connected(redis_url) as connection:
+        await connection.ask("SET", names.EPOCH, "another")
+        recovery, attempts = Recovery(connection, 0.0), iter((True, True))
+
+        async def put_back() -> None:
+            if next(attempts, False):
+                raise Unreachable(CLOSED)
+
+        recovery.keep(put_back)
+        with capture_logs() as lines:
+            for _ in range(2):
+                with pytest.raises(Unreachable):
+                    await recovery.agree()
+            await Recovery(connection, 0.0).agree()
+            for _ in range(2):
+                await recovery.agree()
+    events = [line["event"] for line in lines]
+    assert events == ["store changed", "store changed", "store agreed on", "store agreed on"]
 
 
 async def test_a_redis_without_an_answer_is_told(redis_url: str) -> None:
