@@ -34,9 +34,8 @@ class Gauges:
     `tokens_charged` counts by route and by the ledger's closed set of reasons, `tokens_released` by route, both and
     `evictions` since the start. `accounts_above` takes percentages: for each, the accounts that have used that much of
     their grant. `config_reload_time` and `certificate_expires`, which is None without TLS, are in seconds since the
-    epoch, bytes and tokens are whole numbers. `disk` and
-    `shared` are None where nothing is kept there.
-    `upstreams_up` goes by the upstream's name.
+    epoch, bytes and tokens are whole numbers. `disk` and `shared` are None where nothing is kept there. `upstreams_up`
+    goes by the upstream's name.
     """
 
     stored_responses: Callable[[], int]
