@@ -48,12 +48,8 @@ class Sent:
 
     lasting = False
 
-    def __init__(self, said: Sequence[bytes]) -> None:
-        self._said = said
-
-    def words(self) -> Sequence[bytes]:
-        """As it was when it was made."""
-        return self._said
+    def __init__(self, words: Words) -> None:
+        self.words = words
 
     def done(self, reply: Reply) -> None:
         """What follows it in the same call will see."""

@@ -62,24 +62,29 @@ def give_back(holder: Holder, tokens: int, entry: bytes, *, unlimited: bool) -> 
     return _packed(Code.refund, holder, False, (tokens, 0), None, entry, to)
 
 
-def renew(holder: Holder, grant: records.Grant, *, lapses: bool, known: bool) -> Words:
+def renew(holder: Holder, grant: records.Grant, *, lapses: bool, since: int | None) -> Words:
     """The grant of `grant.term` to a balance in `grant.prior`, whose rest goes before where it `lapses`.
 
-    A name that was given up of late is granted anew only where it is `known` that it was.
+    A name that was given up of late is granted anew only where that was before this config came, `since` microseconds
+    ago; `since` is None where no config has ever said that it was.
     """
     around: tuple[object, object] = (False, False)
     if lapses:
         name, at = orjson.dumps(holder.name).decode(), orjson.dumps(grant.at).decode()
         around = f'["lapse",1,[{name},', f",{at}]]"
     who = Who(holder.prefix, holder.name, *grant.prior)
+    known = since is not None and since
     return _said("renew", who, *grant.term, grant.tokens, _entry(grant), *around, known)
 
 
-def rename(former: Holder, holder: Holder, record: records.Renamed) -> Words:
-    """All that `former` has goes over to `holder`, if it still is what the record says."""
+def rename(former: Holder, holder: Holder, record: records.Renamed, *, since: int) -> Words:
+    """All that `former` has goes over to `holder`, if it still is what the record says.
+
+    What was granted anew to that name stays there, unless that was before this config came, `since` microseconds ago.
+    """
     whos = Who(former.prefix, former.name, *record.was), Who(holder.prefix, holder.name, *record.prior)
     columns = record.charged, record.lapsed, record.balance
-    return _said("rename", *whos, *columns, *record.term, _entry(record))
+    return _said("rename", *whos, *columns, *record.term, _entry(record), since)
 
 
 def correct(place: Place, tokens: int, reason: str, wall: float) -> Words:

@@ -52,7 +52,7 @@ class RedisMeter:
         self._connection = connection
         self._clock = clock
         self._operation = 0
-        self._places = Places()
+        self._places = Places(clock)
         self._renewing = Renewing(link, connection, self._places, clock)
         self._charging = Charging(link, self._renewing, self.tally, clock, self._next_id)
         self._operations = Operations(link, self._renewing, self._places, self.tally, clock, self._next_id)

@@ -11,7 +11,7 @@ from gateway.fleet.link import Link
 from gateway.fleet.script import Script
 from gateway.ledger.accounts import due, taken_over
 from gateway.ledger.balance import Balance
-from gateway.ledger.records import BEFORE_ANY, Grant
+from gateway.ledger.records import BEFORE_ANY, Grant, Renamed
 from gateway.ports import Clock
 from gateway.till import items
 from gateway.till.asked import Asked, Late, Sent, Words
@@ -78,11 +78,13 @@ class Renewing:
         records = due(holder.name, Balance(balance=1, term=holder.term), account.plan, period, wall)
         for grant in records:
             if isinstance(grant, Grant):
-                # Else another node has a config by which somebody has taken over, and this one has not.
-                known = holder.name in self._places.roster.heirs
-                self._link.submit(Sent(items.renew(holder, grant, lapses=len(records) > 1, known=known)))
+                self._link.submit(Sent(partial(self._renew, holder, grant, lapses=len(records) > 1)))
                 holder.term = grant.term
         place.renewed(period)
+
+    def _renew(self, holder: Holder, grant: Grant, *, lapses: bool) -> items.Words:
+        # Another node may have a config by which somebody has taken over; this one may have had it meanwhile.
+        return items.renew(holder, grant, lapses=lapses, since=self._places.in_use(holder.name))
 
     async def _find(self, holder: Holder, organization: str, former: str | None) -> None:
         """Asked once for all who want to know it: of those who come first there may be a thousand."""
@@ -112,11 +114,17 @@ class Renewing:
             record = taken_over(former.name, old, holder.name, new, self._clock.wall())
             if record is None:
                 return
-            reply = await self.asked(partial(items.rename, former, holder, record), nothing)
+            reply = await self.asked(partial(self._rename, former, holder, record), nothing)
             if reply[0] == Status.done:
                 former.term, holder.term = BEFORE_ANY, record.term
+            # Gone: by a later config, here or at another node, the name is in use again.
+            if reply[0] in (Status.done, Status.gone):
                 return
         raise unavailable()
+
+    def _rename(self, former: Holder, holder: Holder, record: Renamed) -> items.Words:
+        since = self._places.taken_over(former.name, holder.name)
+        return () if since is None else items.rename(former, holder, record, since=since)
 
 
 def nothing(reply: Reply) -> None:

@@ -21,6 +21,7 @@ from gateway.ledger.balance import Balance
 from gateway.ledger.records import Forced, Kept, Release, Renamed
 from gateway.reservation import State
 from gateway.till.abandoned import Abandoned
+from gateway.till.held import Held
 
 Fleet = Callable[..., Awaitable[list[Node]]]
 
@@ -149,6 +150,134 @@ async def test_who_was_renamed_at_another_node_is_granted_nothing_twice(fleet: F
     # Whoever is given that name on purpose begins anew.
     one.configure(present, former)
     assert (await one.charge(former, LOOKUP)).remaining == 999
+
+
+BEFORE = account(Plan("p", 1000, Every.month))
+AFTER = replace(account(Plan("p", 1000, Every.month), "new"), former=BEFORE.id)
+
+
+def reload(who: Account, *nodes: Node) -> None:
+    """A second later they go by a config that knows only this account."""
+    nodes[0].clock.advance(1)
+    for node in nodes:
+        node.configure(who)
+
+
+async def test_who_is_renamed_and_back_begins_anew_at_every_node(fleet: Fleet) -> None:
+    one, two, three = nodes = await fleet(3, BEFORE)
+    await one.charge(BEFORE, LOOKUP)
+    reload(AFTER, *nodes)
+    assert (await two.charge(AFTER, LOOKUP)).remaining == 998
+    reload(BEFORE, *nodes)
+    found = [(await node.charge(BEFORE, LOOKUP)).remaining for node in (three, two, one)]
+    assert found == [999, 998, 997]
+    reload(AFTER, *nodes)
+    assert [(await node.meter.balance(AFTER)).balance for node in nodes] == [998 + 997] * 3
+    reload(BEFORE, *nodes)
+    assert [(await node.charge(BEFORE, LOOKUP)).remaining for node in nodes] == [999, 998, 997]
+
+
+async def test_a_name_in_use_again_is_granted_once_while_a_node_still_takes_it_over(fleet: Fleet) -> None:
+    one, two, late = nodes = await fleet(3, BEFORE)
+    await one.charge(BEFORE, LOOKUP)
+    reload(AFTER, *nodes)
+    assert (await late.charge(AFTER, LOOKUP)).remaining == 998
+    reload(BEFORE, one)
+    for left in (999, 998, 997):
+        assert (await one.charge(BEFORE, LOOKUP)).remaining == left
+        assert (await late.meter.standing(AFTER)).remaining == 998
+    reload(BEFORE, two)
+    assert (await two.charge(BEFORE, LOOKUP)).remaining == 996
+    reload(BEFORE, late)
+    assert (await late.charge(BEFORE, LOOKUP)).remaining == 995
+    assert [(await one.balance(name)).granted for name in ("ci", "new")] == [1000, 1000]
+
+
+async def test_who_is_renamed_once_more_is_granted_nothing_by_a_node_that_was_not_told(fleet: Fleet) -> None:
+    one, late = nodes = await fleet(2, BEFORE)
+    await one.charge(BEFORE, LOOKUP)
+    for who in (AFTER, BEFORE):
+        reload(who, *nodes)
+        await one.charge(who, LOOKUP)
+    reload(AFTER, one)
+    assert (await one.meter.balance(AFTER)).balance == 1997
+    one.clock.advance(1)
+    assert await reason(late.charge(BEFORE, LOOKUP)) == "ledger_unavailable"
+    # Another change of its config says nothing of that.
+    reload(BEFORE, late)
+    assert await reason(late.charge(BEFORE, LOOKUP)) == "ledger_unavailable"
+    reload(AFTER, late)
+    assert (await late.charge(AFTER, LOOKUP)).remaining == 1996
+
+
+async def test_who_was_renamed_while_it_was_asked_for_is_granted_nothing_twice(fleet: Fleet) -> None:
+    one, late = await fleet(2, BEFORE)
+    await late.charge(BEFORE, LOOKUP)
+
+    async def around(call: Callable[[], Awaitable[Any]]) -> Any:
+        late.door.around = None
+        reload(AFTER, one, late)
+        await one.charge(AFTER, LOOKUP)
+        return await call()
+
+    late.door.around = around
+    assert await reason(late.charge(BEFORE, LOOKUP)) == "ledger_unavailable"
+    assert (await late.charge(BEFORE, LOOKUP)).remaining == 997
+    assert [(await one.balance(name)).granted for name in ("ci", "new")] == [0, 1000]
+
+
+async def test_who_was_renamed_back_while_it_was_asked_for_begins_anew(fleet: Fleet) -> None:
+    one, two = nodes = await fleet(2, BEFORE)
+    await one.charge(BEFORE, LOOKUP)
+    reload(AFTER, *nodes)
+    await one.charge(BEFORE, LOOKUP)
+
+    async def around(call: Callable[[], Awaitable[Any]]) -> Any:
+        two.door.around = None
+        reload(BEFORE, *nodes)
+        await one.charge(BEFORE, LOOKUP)
+        return await call()
+
+    two.door.around = around
+    await two.charge(AFTER, LOOKUP)
+    assert [(await node.charge(BEFORE, LOOKUP)).remaining for node in nodes] == [998, 997]
+    assert [(await one.balance(name)).granted for name in ("ci", "new")] == [1000, 1000]
+
+
+async def test_who_was_renamed_by_an_older_config_begins_anew(fleet: Fleet) -> None:
+    one, late = nodes = await fleet(2, BEFORE)
+    await one.charge(BEFORE, LOOKUP)
+    reload(AFTER, *nodes)
+    reload(BEFORE, one)
+    one.clock.advance(1)
+    assert (await late.charge(AFTER, LOOKUP)).remaining == 998
+    assert (await one.charge(BEFORE, LOOKUP)).remaining == 999
+
+
+async def test_what_an_older_config_grants_is_taken_over(fleet: Fleet) -> None:
+    one, late = nodes = await fleet(2, BEFORE)
+    await one.charge(BEFORE, LOOKUP)
+    reload(AFTER, *nodes)
+    await one.charge(AFTER, LOOKUP)
+    reload(BEFORE, *nodes)
+    reload(AFTER, one)
+    one.clock.advance(1)
+    assert (await late.charge(BEFORE, LOOKUP)).remaining == 999
+    assert (await one.meter.balance(AFTER)).balance == 998 + 999
+    assert await reason(late.charge(BEFORE, LOOKUP)) == "ledger_unavailable"
+
+
+async def test_what_follows_a_name_does_not_keep_it_from_beginning_anew(fleet: Fleet) -> None:
+    one, late = nodes = await fleet(2, BEFORE)
+    held = await one.reserve(BEFORE, FULL)
+    reload(AFTER, *nodes)
+    assert (await late.charge(AFTER, LOOKUP)).remaining == 990
+    reload(BEFORE, one)
+    one.clock.advance(1)
+    await late.meter.release(Held(AFTER, FULL, held.reserve), "failed")
+    one.clock.advance(1)
+    assert (await late.meter.balance(AFTER)).balance == 999
+    assert (await one.charge(BEFORE, LOOKUP)).remaining == 999
 
 
 async def test_many_nodes_take_over_once(fleet: Fleet) -> None:

@@ -1,4 +1,4 @@
-"""A balance as Redis has it: eight doubles, the last of which says when its holder's name was given up."""
+"""A balance as Redis has it: eight doubles; the last one says when its holder's name was given up, or in use again."""
 
 from struct import Struct
 

@@ -1,5 +1,6 @@
 -- What is read once, and written back once.
--- A balance: its eight columns as they are stored, its shard's prefix, whether it has changed, whether it is new.
+-- A balance: its eight columns as they are stored, the last of them since when a config gives its name up, or below zero
+-- since when the one did not by which that was granted anew; its shard's prefix, whether it has changed, whether it is new.
 local GRANTED, CHARGED, RESERVED, LAPSED, BALANCE, PERIOD, GIVEN, RENAMED, PREFIX, CHANGED, NEW =
   1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 -- A throttle: what is stored of it, a request's cost, whether it has changed.

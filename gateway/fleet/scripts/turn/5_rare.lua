@@ -2,7 +2,7 @@
 local named = {}
 if rare then
   local GONE, BEYOND = 5, 7
-  -- Microseconds in which a node may still go by a name that another one has given up.
+  -- Microseconds in which a node may still go by what another one's config says no more.
   local RELOADED = 600000000
 
   local function whose(who)
@@ -12,6 +12,12 @@ if rare then
 
   local function stale(columns, who)
     return who[3] and (columns[PERIOD] ~= who[3] or columns[GIVEN] ~= who[4])
+  end
+
+  -- Whether a config that has said the same of a name for so many microseconds, false if it never said anything, is not
+  -- older than the one by which something became of that at a moment: the later config counts.
+  local function knows(since, moment)
+    return now - moment >= RELOADED or since and moment <= now - since + SLACK
   end
 
   local function as_found(columns)
@@ -25,11 +31,11 @@ if rare then
   end
 
   -- who with its term before, its next period and what is given for it, tokens, record; records of the lapse before and
-  -- after its tokens, or false where nothing lapses; whether the node knows who had that name before.
+  -- after its tokens, or false where nothing lapses; for how long the node has known that the name was given up, or false.
   function named.renew(item)
     local who = item[2]
     local columns = whose(who)
-    if who[3] < 0 and now - columns[RENAMED] < RELOADED and not item[9] then return {GONE} end
+    if who[3] < 0 and not knows(item[9], columns[RENAMED]) then return {GONE} end
     if stale(columns, who) then return as_found(columns) end
     if columns[GRANTED] + item[5] > MOST then return {BEYOND} end
     local lapsed = columns[BALANCE]
@@ -39,6 +45,7 @@ if rare then
     end
     grant(columns, item[5])
     columns[PERIOD], columns[GIVEN] = item[3], item[4]
+    if columns[RENAMED] > 0 then columns[RENAMED] = (item[9] or 0) - now end
     record(who[1], item[6])
     return {DONE}
   end
@@ -56,10 +63,11 @@ if rare then
   end
 
   -- The former holder and the new one, each with its term; what the former has charged, lapsed and free; its next term;
-  -- record.
+  -- record; for how long the node has known who takes it over.
   function named.rename(item)
     local former, who, charged, lapsed, free = item[2], item[3], item[4], item[5], item[6]
     local old, new = whose(former), whose(who)
+    if not knows(item[10], -old[RENAMED]) then return {GONE} end
     if stale(old, former) or stale(new, who) then return {STALE} end
     if old[CHARGED] ~= charged or old[LAPSED] ~= lapsed or old[BALANCE] ~= free then return {STALE} end
     local moved = {[GRANTED] = charged + lapsed + free, [CHARGED] = charged, [LAPSED] = lapsed, [BALANCE] = free}
@@ -67,7 +75,12 @@ if rare then
       old[column] = old[column] - tokens
       new[column] = new[column] + tokens
     end
-    old[PERIOD], old[GIVEN], old[RENAMED], old[CHANGED] = -1, 0, now, true
+    -- What follows a name that is given up already is no grant. A config that is in force for long proves nothing of nodes
+    -- that have not heard of it by now.
+    if old[PERIOD] >= 0 or now - old[RENAMED] >= RELOADED then
+      old[RENAMED] = item[10] < RELOADED and now - item[10] or now
+    end
+    old[PERIOD], old[GIVEN], old[CHANGED] = -1, 0, true
     new[PERIOD], new[GIVEN], new[CHANGED] = item[7], item[8], true
     record(who[1], item[9])
     return {DONE}
