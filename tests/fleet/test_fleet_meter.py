@@ -355,8 +355,17 @@ async def test_what_a_dead_node_had_reserved_is_released_once(fleet: Fleet) -> N
         await dead.reserve(who, FULL)
     mine = await one.reserve(who, FULL)
     assert await abandoned(one).release() == set()
+    seen = asyncio.Event()
+
+    async def around(call: Callable[[], Awaitable[Any]]) -> Any:
+        await seen.wait()
+        return await call()
+
+    # Neither gives back anything before the other has seen it as well.
+    one.door.around = two.door.around = around
     left = await asyncio.gather(abandoned(one, dead).release(), abandoned(two, dead).release())
     assert [len(clean) for clean in left] == [0, 0]
+    seen.set()
     await asyncio.gather(one.link.verify(), two.link.verify())
     balance = await one.balance()
     assert balance == Balance(100, 0, 9, 0, 91, balance.term)
