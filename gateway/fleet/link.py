@@ -200,6 +200,7 @@ class Link:
         self._under_way = None
         if reply is None:
             self._again(call)
+            self._rest()
         else:
             self._sent, self._heard = call.sent, self._clock.steady()
             answer = told(reply)
@@ -210,9 +211,7 @@ class Link:
             else:
                 # What has gathered is sent first: Redis is at work while answers go out here.
                 asyncio.get_running_loop().call_soon(self._deliver, call, answer)
-        if self._gathered.empty:
-            self._idle.set()
-        elif not self._looking:
+        if not self._gathered.empty and not self._looking:
             self._look()
 
     def _arguments(self, call: Call) -> list[Part]:
@@ -270,6 +269,13 @@ class Link:
                 item.late(said)
             else:
                 item.done(said)
+        # Not before: what was done for nobody is to be reversed by items submitted just now.
+        self._rest()
+
+    def _rest(self) -> None:
+        """All that was asked is answered, where nothing is left."""
+        if self._gathered.empty and self._under_way is None:
+            self._idle.set()
 
     def _again(self, call: Call) -> None:
         """Ask once more for what somebody still waits for, before all else."""

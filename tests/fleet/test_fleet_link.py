@@ -317,6 +317,29 @@ async def test_what_the_script_cannot_do_is_in_nobodys_way_for_good(node: OpenNo
     assert one.news.known == 2
 
 
+@pytest.mark.parametrize("before", [True, False], ids=["before the answer", "with it"])
+async def test_a_link_that_closes_reverses_what_was_done_for_nobody(node: OpenNode, before: bool) -> None:
+    one, two, closing = await node(), await node(), asyncio.Queue[asyncio.Task[None]]()
+
+    async def around(call: Call) -> Any:
+        one.door.around = None
+        charge.cancel()
+        if before:
+            closing.put_nowait(asyncio.create_task(one.link.close()))
+            await asyncio.sleep(0)
+        reply = await call()
+        if not before:
+            closing.put_nowait(asyncio.create_task(one.link.close()))
+        return reply
+
+    one.door.around = around
+    charge = asyncio.ensure_future(one.charge(WHO, LOOKUP))
+    await asyncio.wait([charge])
+    assert charge.cancelled()
+    await (await closing.get())
+    assert (await two.balance()).charged == 0
+
+
 async def test_a_closed_link_takes_nothing(node: OpenNode) -> None:
     one = await node()
     await one.link.close()
