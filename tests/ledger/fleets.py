@@ -17,7 +17,7 @@ from gateway.fleet.settings import Settings
 from gateway.ledger.accounts import Accounts, Balance
 from gateway.ledger.encoding import encode
 from gateway.ledger.follower import Follower
-from gateway.ledger.records import FLEET_CLOCK, Forced, Grant, Record, Reserve, Term
+from gateway.ledger.records import FLEET_CLOCK, Entry, Forced, Grant, Record, Reserve, Term
 
 ACME = names.shard("acme")
 TIMEOUT = 2.0
@@ -34,13 +34,17 @@ class Money:
         self.accounts = Accounts()
 
     def post(self, *records: Record) -> int:
-        """One entry of the stream; its number."""
+        """One entry of the stream, with each record once; its number."""
+        return self.count(*((record, 1) for record in records))
+
+    def count(self, *entries: Entry) -> int:
+        """The same, with each record so often; below zero it is given back."""
         number = int(self.redis.get(names.sequence(self.shard)) or 0) + 1
         with self.redis.pipeline(transaction=True) as step:
             step.set(names.sequence(self.shard), number)
-            step.xadd(names.records(self.shard), {"s": number, "g": encode((record, 1) for record in records)})
-            for place, record in enumerate(records):
-                self.accounts.apply(record)
+            step.xadd(names.records(self.shard), {"s": number, "g": encode(entries)})
+            for place, (record, times) in enumerate(entries):
+                self.accounts.apply(record, times)
                 if isinstance(record, Forced):
                     window = names.forced(self.shard, record.organization)
                     moment = record.uptime if record.boot == FLEET_CLOCK else record.at

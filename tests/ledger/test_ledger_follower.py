@@ -48,6 +48,24 @@ async def test_what_is_posted_is_in_the_book_that_is_read(redis_url: str, tmp_pa
     audited(tmp_path)
 
 
+@pytest.mark.parametrize("later", [0, 1], ids=["in its minute", "in the next"])
+@pytest.mark.parametrize("together", [True, False], ids=["in one group", "in two"])
+async def test_charges_that_were_given_back_are_no_damage(
+    redis_url: str, tmp_path: Path, money: Money, later: int, together: bool
+) -> None:
+    charge = CHARGE._replace(minute=40_000_000)
+    async with following(redis_url, tmp_path) as follower:
+        money.post(granted(1000), charge)
+        money.count((charge, 3))
+        if not together:
+            await follower.booked()
+        money.count((charge._replace(minute=charge.minute + later), -4))
+        assert (await follower.read(book_of)).balances == {"acme": Balance(1000, 0, 0, 0, 1000, Term(7, 1000))}
+        assert [await follower.drift() for _ in range(names.SHARDS)] == [0] * names.SHARDS
+    verify(tmp_path / "book.sqlite3", tmp_path)
+    audited(tmp_path)
+
+
 async def test_a_restart_reads_on_where_it_was(redis_url: str, tmp_path: Path, money: Money) -> None:
     for _ in range(3):
         async with following(redis_url, tmp_path) as follower:
