@@ -75,7 +75,9 @@ class Link:
         self._closed = True
         with suppress(TimeoutError):
             async with asyncio.timeout(2 * self._timeout):
-                await self._idle.wait()
+                # Who was told last may bring more.
+                while not self._idle.is_set():
+                    await self._idle.wait()
         self._open = False
         if self._finding is not None:
             self._finding.cancel()

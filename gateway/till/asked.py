@@ -33,6 +33,11 @@ class Asked:
         else:
             self.waiter.set_result(reply)
 
+    def left(self) -> None:
+        """The caller was cancelled, maybe with the reply there that he had not seen yet."""
+        if self.waiter.done() and not self.waiter.cancelled() and self.waiter.exception() is None:
+            self._late(self.waiter.result())
+
     def failed(self, problem: Problem) -> None:
         """Tell the caller."""
         if not self.waiter.done():

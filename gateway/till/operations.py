@@ -137,7 +137,8 @@ class Operations:
             holder = self._places.holder(held.reserve.holder)
             reply = await self._renewing.ask(place, holder, lambda: words(holder, place), late)
         except (Problem, asyncio.CancelledError):
-            held.reopen(*before)
+            if not held.late:
+                held.reopen(*before)
             raise
         if reply[0] == Status.gone:
             held.end()

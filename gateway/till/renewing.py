@@ -61,11 +61,15 @@ class Renewing:
             holder.believe(reply[1:])
         raise unavailable()
 
-    def asked(self, words: Words, late: Late, decided: int | None = None) -> asyncio.Future[Reply]:
+    async def asked(self, words: Words, late: Late, decided: int | None = None) -> Reply:
         """The reply to an item that goes with this turn's call."""
         item = Asked(words, late)
         self._link.submit(item, decided)
-        return item.waiter
+        try:
+            return await item.waiter
+        except asyncio.CancelledError:
+            item.left()
+            raise
 
     def bring_up(self, place: Place) -> None:
         """Has granted, by this turn's call, what is due to a balance in the term that is believed."""

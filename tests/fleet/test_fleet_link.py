@@ -187,17 +187,20 @@ async def spent(one: Node) -> Callable[[], Awaitable[object]]:
 
 
 @pytest.mark.parametrize("prepared", [charged, sold, accepted, reserved, settled, corrected, spent])
-@pytest.mark.parametrize("gone", ["refused", "cancelled"])
+@pytest.mark.parametrize("gone", ["refused", "cancelled", "cancelled as it is answered"])
 async def test_what_was_done_for_nobody_is_reversed(
     node: OpenNode, prepared: Callable[[Node], Awaitable[Callable[[], Awaitable[object]]]], gone: str
 ) -> None:
     one = await node(timeout=0)
     act = await prepared(one)
-    if gone == "refused":
-        lost(one, executed=True)
-        await fails(act())
-    else:
-        await cancelled_while_under_way(one, act)
+    match gone:
+        case "refused":
+            lost(one, executed=True)
+            await fails(act())
+        case "cancelled":
+            await cancelled_while_under_way(one, act)
+        case _:
+            await cancelled_as_it_is_answered(one, act)
     await settled_down(one)
     balance = await one.balance()
     assert balance == Balance(1000, 0, 0, 0, 1000, balance.term)
@@ -210,6 +213,15 @@ async def cancelled_while_under_way(one: Node, act: Callable[[], Awaitable[objec
         return await call()
 
     one.door.around = around
+    task = asyncio.ensure_future(act())
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def cancelled_as_it_is_answered(one: Node, act: Callable[[], Awaitable[object]]) -> None:
+    """The reply is there, and the caller has not seen it yet."""
+    await asyncio.gather(one.link.verify(), one.link.verify())  # what comes now goes together
+    one.link.verify().add_done_callback(lambda _: task.cancel())
     task = asyncio.ensure_future(act())
     await asyncio.wait([task])
     assert task.cancelled()
@@ -336,6 +348,23 @@ async def test_a_link_that_closes_reverses_what_was_done_for_nobody(node: OpenNo
     charge = asyncio.ensure_future(one.charge(WHO, LOOKUP))
     await asyncio.wait([charge])
     assert charge.cancelled()
+    await (await closing.get())
+    assert (await two.balance()).charged == 0
+
+
+async def test_a_link_that_closes_reverses_what_its_caller_has_not_seen(node: OpenNode) -> None:
+    one, two, closing = await node(), await node(), asyncio.Queue[asyncio.Task[None]]()
+
+    async def around(call: Call) -> Any:
+        one.door.around = None
+        closing.put_nowait(asyncio.create_task(one.link.close()))
+        return await call()
+
+    async def act() -> None:
+        one.door.around = around
+        await one.charge(WHO, LOOKUP)
+
+    await cancelled_as_it_is_answered(one, act)
     await (await closing.get())
     assert (await two.balance()).charged == 0
 
