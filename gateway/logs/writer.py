@@ -15,7 +15,7 @@ MOST_WAITING = 10_000
 _BATCH = 64 * 1024
 # In seconds: how long the end of the process waits for a reader that takes nothing.
 _PATIENCE = 2.0
-# In seconds, after each write: to wake the thread for every line takes whoever logs longer than the line itself.
+# In seconds, after a write: to wake the thread for every line takes whoever logs longer than the line itself.
 _REST = 0.01
 
 
@@ -63,7 +63,9 @@ class Writer:
         while not ended:
             lines, ended = self._gathered()
             self._write(lines)
-            self._ending.wait(_REST)
+            # Behind a whole batch more lines wait, of which only so many may.
+            if sum(map(len, lines)) < _BATCH:
+                self._ending.wait(_REST)
         if self._descriptor is not None:
             os.close(self._descriptor)
 

@@ -52,6 +52,19 @@ def test_the_thread_rests_after_a_write_and_takes_the_next_lines_together(
     assert writes == [b"second\nthird\nfourth\n"]
 
 
+def test_it_does_not_rest_while_a_whole_batch_waits(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a hundred batches came in a second, and what was beyond them was dropped."""
+    monkeypatch.setattr(writing, "_REST", 3600)
+    monkeypatch.setattr(writing, "_BATCH", 8)
+    writer = Writer(pipe.end, telling)
+    writer.put(b"a batch\n")
+    assert pipe.read() == b"a batch\n"
+    writer.put(b"behind\n")
+    eventually(lambda: writer._waiting.empty())
+    writer.close()
+    assert writer.dropped == 0
+
+
 def test_a_reader_that_is_stuck_is_never_waited_for_and_told_of_later(pipe: Pipe) -> None:
     pipe.fill()
     writer = Writer(pipe.end, telling)
