@@ -160,7 +160,8 @@ class Connection(LimitedConnection):
 
     def _has_sent(self, reply: Reply) -> None:
         self._owing = False
-        if not reply.keep_alive:
+        # The client may have sent its last while this was on its way.
+        if not reply.keep_alive or (self.eof and not self._held):
             self.force_close()
         elif self._lane is None:
             self._release()

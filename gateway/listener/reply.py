@@ -41,7 +41,10 @@ class Reply(web.StreamResponse):
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send the whole answer."""
-        await self.send(cast("Connection", request.protocol), chunks=request.version > HttpVersion10)
+        connection = cast("Connection", request.protocol)
+        await self.send(connection, chunks=request.version > HttpVersion10)
+        # The client may have sent its last while this was on its way.
+        self._ends = self._ends or (connection.eof and not connection.pipelined)
         return None
 
     async def send(self, connection: "Connection", *, chunks: bool) -> None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from support.addresses import HOST
-from support.wire import Connection
+from support.wire import Connection as Client
 
 from gateway.config.schema import Limits
 from gateway.errors import Problem
 from gateway.health import Health
+from gateway.listener.connection import Connection
 from gateway.listener.server import Listener
 from gateway.listener.tls import Encryption
 from gateway.messages import Answer, Fields, Request
@@ -96,8 +97,8 @@ class Door:
         assert listener._socket is not None
         self.address: tuple[str, int] = listener._socket.sockets[0].getsockname()
 
-    async def connect(self, context: ssl.SSLContext | None = None) -> Connection:
-        return await Connection.open(self.address, context)
+    async def connect(self, context: ssl.SSLContext | None = None) -> Client:
+        return await Client.open(self.address, context)
 
     async def empty(self) -> None:
         """Return once every connection has been counted out."""
@@ -119,6 +120,16 @@ async def door(respond: Respond, encryption: Encryption | None = None, **limits:
         async with asyncio.timeout(20):
             await listener.drain()
     assert listener.census.total == 0
+
+
+def connections(opened: Door) -> list[Connection]:
+    """The listener's ends."""
+    return [found for found in opened.listener._protocols.connections if isinstance(found, Connection)]
+
+
+def reading(client: Client) -> asyncio.Transport:
+    """What a client reads from; paused, it takes nothing."""
+    return cast("asyncio.Transport", client.writer.transport)
 
 
 async def target(request: Request) -> Answer:

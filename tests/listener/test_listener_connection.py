@@ -5,12 +5,11 @@ import gc
 from collections.abc import AsyncIterator
 from functools import partial
 from itertools import pairwise
-from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from listener.doors import Door, door, target, text, until
+from listener.doors import Door, connections, door, reading, target, text, until
 from listener.lanes import FAST, StubLane
 from support.wire import Connection as Client
 
@@ -390,14 +389,6 @@ async def answers(opened: Door, pieces: list[bytes], count: int) -> list[bytes]:
             client.send(piece)
             await asyncio.sleep(0)
         return [(await client.answer()).body for _ in range(count)]
-
-
-def connections(opened: Door) -> list[Connection]:
-    return [found for found in opened.listener._protocols.connections if isinstance(found, Connection)]
-
-
-def reading(client: Client) -> asyncio.Transport:
-    return cast("asyncio.Transport", client.writer.transport)
 
 
 async def unread(client: Client, lane: StubLane) -> Connection:

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
-from listener.doors import Door, Source, door, target, text, until
+from listener.doors import Door, Source, connections, door, reading, target, text, until
 from listener.lanes import FAST, StubLane
 
-from gateway.messages import Answer
+from gateway.messages import Answer, Request
 
 
 @pytest.fixture
@@ -111,6 +111,27 @@ async def test_nothing_is_begun_for_who_has_left(opened: Door, lane: StubLane) -
         await served(lane, given(text(b"sent")))
         assert (await other.answer()).body == b"sent"
         assert (begun, opened.listener.census.total) == ([], 1)
+
+
+@pytest.mark.parametrize("lane", [StubLane(), None], ids=["taken", "left"])
+async def test_who_sends_its_last_while_the_answer_is_on_its_way_is_not_kept_idle(lane: StubLane | None) -> None:
+    long = b"x" * (1 << 24)
+
+    async def respond(_: Request) -> Answer:
+        return text(long)
+
+    async with door(respond) as opened, await opened.connect() as client:
+        opened.listener.lane = lane
+        reading(client).pause_reading()
+        client.send(FAST)
+        if lane is not None:
+            await served(lane, given(text(long)))
+        await until(lambda: [found for found in connections(opened) if found.writing_paused])
+        client.finish()
+        await until(lambda: [found for found in connections(opened) if found.eof])
+        reading(client).resume_reading()
+        assert (await client.answer()).body == long
+        assert await client.ended() == b""
 
 
 async def test_a_drain_waits_for_it_and_says_so(opened: Door, lane: StubLane) -> None:
