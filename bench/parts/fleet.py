@@ -120,12 +120,18 @@ def _asked(settings: Settings, source: Server, redis: RedisServer, server: Serve
 
 
 def _workers(settings: Settings, source: Server, redis: RedisServer) -> Table:
-    """Two cores for everything: what the processes took is what counts, not what came out of them together."""
+    """Two cores for everything: what the processes took is what counts, not what came out of them together.
+
+    Each worker has as many connections as one has alone: who adds workers has more clients, not fewer for each.
+    """
     with ExitStack() as stack:
         servers = [stack.enter_context(_gateway(source, f"{n} worker{'s' * (n > 1)}", redis, n)) for n in (1, 2)]
         for server in servers:
             fill(server, Asked(), _PATIENCE)
-        turns = _turns(settings.rounds, redis, servers, lambda one: _same(one, source, settings, 2 * CONNECTIONS))
+        number = {server.name: workers for workers, server in enumerate(servers, 1)}
+        turns = _turns(
+            settings.rounds, redis, servers, lambda one: _same(one, source, settings, number[one.name] * CONNECTIONS)
+        )
     found = _medians(turns)
     carried = [_carried(one, number) for number, one in enumerate(found.values(), 1)]
     rows = [
@@ -148,9 +154,9 @@ def _workers(settings: Settings, source: Server, redis: RedisServer) -> Table:
         "carried",
     )
     note = (
-        f"{2 * CONNECTIONS} connections. Workers, Redis and the load share two cores: their rate is no measure. "
-        "What is carried is by processor time: a core for each worker, at what a hit took of them, one for Redis, and "
-        "what the load needs."
+        f"{CONNECTIONS} connections for each worker. Workers, Redis and the load share two cores: their rate is no "
+        "measure. What is carried is by processor time: a core for each worker, at what a hit took of them, one for "
+        "Redis, and what the load needs."
     )
     return Table(
         "Fleet: workers", note, columns, rows, [at_least("two workers ÷ one", carried[1] / carried[0], _TWICE)]
