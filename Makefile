@@ -10,7 +10,7 @@ SEED ?= $(shell date +%s)
 EXAMPLES ?= 20000
 BIN := .venv/bin
 PURE := admission answers rfc9111
-# Whole processes are waited for: one worker more than there are cores. Each takes files that follow each other, as
+# Tests wait, too, for whole processes most of all: one worker more than there are cores. Each takes files that follow each other, as
 # those who share a gateway start fewer of them.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # What drives whole processes or plays thousands of examples: counting lines would take it twice as long.
@@ -63,7 +63,7 @@ pure: dev ## the pure packages: every branch covered by their own tests
 	COVERAGE_FILE=.pure.coverage $(BIN)/coverage report --include="gateway/admission/*,gateway/answers/*,gateway/rfc9111/*" --show-missing --skip-covered --fail-under=100
 
 quick: lint ## the inner loop: checks and the tests that are not slow
-	$(BIN)/pytest -n auto -m "not slow" --hypothesis-profile brief
+	$(BIN)/pytest -n $(WORKERS) -m "not slow" --hypothesis-profile brief
 
 crash: dev ## kill -9 under load, KILLS=500 times, and a fifth as often under refreshes, the books after; SEED=n repeats one
 	PYTHONPATH=tests $(BIN)/python -m crash $(KILLS) $(SEED)
