@@ -10,8 +10,8 @@ SEED ?= $(shell date +%s)
 EXAMPLES ?= 20000
 BIN := .venv/bin
 PURE := admission answers rfc9111
-# Tests wait, too, for whole processes most of all: one worker more than there are cores. Each takes files that follow each other, as
-# those who share a gateway start fewer of them.
+# Tests wait as well, those of whole processes most: one worker more than there are cores. Each takes files that follow
+# each other, as those who share a gateway start fewer of them.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # What drives whole processes or plays thousands of examples: counting lines would take it twice as long.
 # What takes long comes first, so that no worker is left with it at the end.
